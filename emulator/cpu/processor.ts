@@ -1,0 +1,152 @@
+import type { InterruptSource, PortDevice } from '../devices/bus';
+import type { DecodedRecord } from '../decode/decoded-record';
+import { CONTROL, FLAGS, GPR, RIP, SCRATCH, SEGMENT, SEGMENTS, SEGMENT_SIZE, MACHINE, PSEUDO } from '../state/layout';
+import type { MachineMemory } from '../state/memory';
+import type { CpuModel } from '../tables/cpu-models';
+import type { Mmu } from '../mmu/mmu';
+import type { Intercepts } from './intercepts';
+import { readArithmeticFlags, writeArithmeticFlags } from '../semantics/flags';
+
+/** Index of a segment register in SEGMENT_ORDER. */
+export const SEG = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5, LDTR: 6, TR: 7 } as const;
+
+/** The six arithmetic flags in RFLAGS: CF, PF, AF, ZF, SF, OF. */
+const ARITHMETIC = 0x8d5;
+
+/**
+ * The active processor as cold code sees it: typed access to its window, and the units it is connected to. What it does is
+ * in the functions of `cpu/`, `mmu/` and `vmx/` that take it as an argument.
+ */
+export class Processor {
+  /** Connected by the machine before the first instruction. */
+  mmu!: Mmu;
+  vmx!: Intercepts;
+  ports!: PortDevice;
+  interrupts!: InterruptSource;
+
+  constructor(
+    readonly memory: MachineMemory,
+    readonly model: CpuModel,
+  ) {}
+
+  get number(): number {
+    return this.memory.u32[MACHINE.activeProcessor >> 2];
+  }
+
+  // General registers, by encoding number
+  gpr(number: number): bigint {
+    return this.memory.u64[(GPR >> 3) + number];
+  }
+  setGpr(number: number, value: bigint): void {
+    this.memory.u64[(GPR >> 3) + number] = value;
+  }
+  gpr32(number: number): number {
+    return this.memory.u32[(GPR >> 2) + number * 2];
+  }
+  /** Writes the low half and clears the high one. */
+  setGpr32(number: number, value: number): void {
+    const at = (GPR >> 2) + number * 2;
+    this.memory.u32[at] = value;
+    this.memory.u32[at + 1] = 0;
+  }
+
+  get rip(): bigint {
+    return this.memory.u64[RIP >> 3];
+  }
+  set rip(value: bigint) {
+    this.memory.u64[RIP >> 3] = value;
+  }
+  /** RIP of an instruction whose record is executing. */
+  ripOf(insn: DecodedRecord): bigint {
+    return this.truncateRip(this.memory.u64[PSEUDO.RIP_PAGE >> 3] + BigInt(insn.offset));
+  }
+  /** RIP of the instruction after it. */
+  nextRipOf(insn: DecodedRecord): bigint {
+    return this.truncateRip(this.memory.u64[PSEUDO.RIP_PAGE >> 3] + BigInt(insn.next));
+  }
+  private truncateRip(rip: bigint): bigint {
+    return this.is64Bit ? BigInt.asUintN(64, rip) : rip & 0xffff_ffffn;
+  }
+
+  get rflags(): number {
+    return (this.memory.u32[FLAGS.system >> 2] | readArithmeticFlags(this.memory)) >>> 0;
+  }
+  set rflags(value: number) {
+    this.memory.u32[FLAGS.system >> 2] = (value & ~ARITHMETIC) | 2;
+    writeArithmeticFlags(this.memory, value);
+  }
+
+  // Segments, by SEG index
+  private segmentAt(index: number): number {
+    return SEGMENTS + index * SEGMENT_SIZE;
+  }
+  base(index: number): bigint {
+    return this.memory.u64[(this.segmentAt(index) + SEGMENT.base) >> 3];
+  }
+  limit(index: number): number {
+    return this.memory.u32[(this.segmentAt(index) + SEGMENT.limit) >> 2];
+  }
+  access(index: number): number {
+    return this.memory.u32[(this.segmentAt(index) + SEGMENT.access) >> 2];
+  }
+  selector(index: number): number {
+    return this.memory.u16[(this.segmentAt(index) + SEGMENT.selector) >> 1];
+  }
+  setSegment(index: number, selector: number, base: bigint, limit: number, access: number): void {
+    const at = this.segmentAt(index);
+    this.memory.u64[(at + SEGMENT.base) >> 3] = base;
+    this.memory.u32[(at + SEGMENT.limit) >> 2] = limit;
+    this.memory.u32[(at + SEGMENT.access) >> 2] = access;
+    this.memory.u16[(at + SEGMENT.selector) >> 1] = selector;
+  }
+  setBase(index: number, base: bigint): void {
+    this.memory.u64[(this.segmentAt(index) + SEGMENT.base) >> 3] = base;
+  }
+  /** Current privilege level: SS.DPL, as the SDM defines it for VMX. */
+  get cpl(): number {
+    return (this.access(SEG.SS) >> 5) & 3;
+  }
+
+  // Control registers
+  get cr0(): bigint {
+    return this.memory.u64[CONTROL.cr0 >> 3];
+  }
+  get cr3(): bigint {
+    return this.memory.u64[CONTROL.cr3 >> 3];
+  }
+  get cr4(): bigint {
+    return this.memory.u64[CONTROL.cr4 >> 3];
+  }
+  get efer(): bigint {
+    return this.memory.u64[CONTROL.efer >> 3];
+  }
+  get longMode(): boolean {
+    return (this.memory.u32[CONTROL.efer >> 2] & 0x400) !== 0;
+  }
+  /** 64-bit mode: EFER.LMA and CS.L. */
+  get is64Bit(): boolean {
+    return this.longMode && (this.access(SEG.CS) & 0x2000) !== 0;
+  }
+
+  /** Any 64-bit field of the window (`CONTROL`, `MSRS`, `VMX`, ...). */
+  field(address: number): bigint {
+    return this.memory.u64[address >> 3];
+  }
+  setField(address: number, value: bigint): void {
+    this.memory.u64[address >> 3] = value;
+  }
+  field32(address: number): number {
+    return this.memory.u32[address >> 2];
+  }
+  setField32(address: number, value: number): void {
+    this.memory.u32[address >> 2] = value;
+  }
+
+  /** Machine time at the instruction whose record is executing (valid in cold code). */
+  timeAt(insn: DecodedRecord): bigint {
+    const left = this.memory.i32[SCRATCH.budget >> 2];
+    return this.memory.u64[MACHINE.time >> 3] + BigInt(this.sliceBudget - left + insn.before);
+  }
+  /** Budget the interpreter was entered with; MACHINE.time is brought up to date when it leaves. */
+  sliceBudget = 0;
+}

@@ -1,0 +1,29 @@
+/** A device on the I/O port bus. Reads and writes have side effects; `peek` in the debugger never comes here. */
+export interface PortDevice {
+  /** @param size 1, 2 or 4 bytes */
+  readPort(port: number, size: number): number;
+  writePort(port: number, size: number, value: number): void;
+}
+
+/** A device in the physical address space. */
+export interface MemoryDevice {
+  /** @param offset from the start of the device's range; values are little-endian numbers of `size` (1, 2, 4, 8) bytes */
+  readMemory(offset: number, size: number): bigint;
+  writeMemory(offset: number, size: number, value: bigint): void;
+}
+
+/** What the processor's boundary asks of the platform. */
+export interface InterruptSource {
+  /** True if a maskable interrupt is requested of this processor (its priority allows it). No side effect. */
+  interruptPending(processor: number): boolean;
+  /** Acknowledges: returns the vector and moves it in service. */
+  acknowledge(processor: number): number;
+}
+
+/** Devices that act on their own at a time; times are machine time (instructions). */
+export interface TimedDevice {
+  /** Machine time of the next thing this device does, or undefined. */
+  nextEvent(): bigint | undefined;
+  /** Lets everything due at `now` happen. */
+  advance(now: bigint): void;
+}

@@ -1,0 +1,29 @@
+import type { SegmentName } from '../state/layout';
+
+export type { SegmentName };
+
+/**
+ * Memory as cold code uses it: linear addresses, all checks, faults by `raise`. Implemented in `mmu/access.ts`.
+ * The user/supervisor side of an access is the current privilege level unless the name says `system` (descriptor tables, TSS, IDT: always supervisor).
+ */
+export interface Mmu {
+  read(linear: bigint, size: 1 | 2 | 4 | 8): bigint;
+  write(linear: bigint, size: 1 | 2 | 4 | 8, value: bigint): void;
+  readSystem(linear: bigint, size: 1 | 2 | 4 | 8): bigint;
+  writeSystem(linear: bigint, size: 1 | 2 | 4 | 8, value: bigint): void;
+  /** Faults now if the whole range could not be written; changes nothing but A/D bits. */
+  probeWrite(linear: bigint, size: number): void;
+
+  /** Segment-checked linear address of an offset; raises #GP or #SS. `segment` is an index in SEGMENT_ORDER. */
+  linear(segment: number, offset: bigint, size: number, write: boolean, addressSize: 2 | 4 | 8): bigint;
+
+  /** INVLPG. */
+  invalidatePage(linear: bigint): void;
+  /** MOV to CR3, task switch: non-global entries of the current context; with `global`, all of them (CR0.PG, CR4 changes). */
+  flush(global: boolean): void;
+  /** INVVPID, INVEPT, VM entry and exit without VPID. `undefined` is every VPID / every EPTP. */
+  flushVpid(vpid: number | undefined): void;
+  flushEpt(eptp: bigint | undefined): void;
+  /** CR0, CR3, CR4, EFER, CPL, VPID or EPTP changed: chooses the inline bank of the new context. */
+  contextChanged(): void;
+}

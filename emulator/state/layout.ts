@@ -1,0 +1,237 @@
+/**
+ * The map of the machine's one WebAssembly memory.
+ *
+ * Everything the machine is lives here: processors, architectural TLBs, device registers, guest RAM.
+ * `[STATE_START, STATE_END)` and RAM are *state*: snapshotted and hashed. `[CACHE_START, CACHE_END)` holds what can
+ * be dropped at any time: the inline translation maps, decoded records, and the interpreter's scratch.
+ *
+ *     0x0000_0000  unused: a host address of 0 means "the access faulted"
+ *     0x0000_1000  the active processor's window (8 KiB): registers, segments, control, MSRs, VMX
+ *     0x0000_3000  machine-wide state: time, transition number
+ *     0x0000_4000  layer table: what each guest context's registers were when it last rested
+ *     0x0001_0000  parked windows of the processors that wait for their turn (8 x 8 KiB)
+ *     0x0002_0000  device registers (64 KiB)
+ *     0x0003_0000  architectural TLBs (8 x 64 KiB)
+ *     0x0010_0000  caches
+ *     0x0800_0000  guest RAM, physical address 0
+ */
+
+export const MAX_PROCESSORS = 8;
+
+/** The widths a state field can have. */
+export type FieldType = 'u8' | 'u16' | 'u32' | 'u64';
+
+const WIDTH: Readonly<Record<FieldType, number>> = { u8: 1, u16: 2, u32: 4, u64: 8 };
+
+/** Hands out addresses one after the other, each aligned to its width. */
+class Allocator {
+  constructor(
+    private next: number,
+    private readonly end: number,
+  ) {}
+
+  field(type: FieldType, count = 1): number {
+    const width = WIDTH[type];
+    const at = Math.ceil(this.next / width) * width;
+    this.next = at + width * count;
+    if (this.next > this.end) throw new Error(`state layout overflows at 0x${at.toString(16)}`);
+    return at;
+  }
+}
+
+export const STATE_START = 0x1000;
+export const CPU_WINDOW = 0x1000;
+export const CPU_WINDOW_SIZE = 0x2000;
+
+const cpu = new Allocator(CPU_WINDOW, CPU_WINDOW + 0x1000);
+
+/** General registers in encoding order, 8 bytes each; a decoded record names a register by its byte address. */
+export const GPR = cpu.field('u64', 16);
+
+/** Pseudo registers a decoded record may name as base or index. */
+export const PSEUDO = {
+  /** Always 0: "no base", "no index". */
+  ZERO: cpu.field('u64'),
+  /** RIP of the first byte of the page that RIP is in, so that RIP = RIP_PAGE + a record's in-page offset. */
+  RIP_PAGE: cpu.field('u64'),
+  /** The linear address an `ea` prefix record computed for the record after it. */
+  EA: cpu.field('u64'),
+} as const;
+
+/**
+ * Lazy arithmetic flags, see `semantics/flags.ts`.
+ * CF = a < b unsigned; ZF, SF and PF from r (sign-extended), each corrected by the deltas in kind.
+ */
+export const FLAGS = {
+  kind: cpu.field('u32'),
+  /** RFLAGS less the six arithmetic flags: bit 1, TF, IF, DF, IOPL, NT, RF, VM, AC, VIF, VIP, ID. */
+  system: cpu.field('u32'),
+  a: cpu.field('u64'),
+  b: cpu.field('u64'),
+  r: cpu.field('u64'),
+} as const;
+
+/** RIP; current whenever the interpreter is not running (inside it, RIP_PAGE and the record say where it is). */
+export const RIP = cpu.field('u64');
+
+/** Segment registers in VMCS order. Access rights are in the VMCS format (bit 16 = unusable). */
+export const SEGMENT_ORDER = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS', 'LDTR', 'TR'] as const;
+export type SegmentName = (typeof SEGMENT_ORDER)[number];
+export const SEGMENT_SIZE = 24;
+export const SEGMENTS = cpu.field('u64', (SEGMENT_ORDER.length * SEGMENT_SIZE) / 8);
+/** Offsets inside a segment register's 24 bytes. */
+export const SEGMENT = { base: 0, limit: 8, access: 12, selector: 16 } as const;
+
+export const DESCRIPTOR_TABLES = {
+  gdtrBase: cpu.field('u64'),
+  idtrBase: cpu.field('u64'),
+  gdtrLimit: cpu.field('u32'),
+  idtrLimit: cpu.field('u32'),
+} as const;
+
+export const CONTROL = {
+  cr0: cpu.field('u64'),
+  cr2: cpu.field('u64'),
+  cr3: cpu.field('u64'),
+  cr4: cpu.field('u64'),
+  xcr0: cpu.field('u64'),
+  efer: cpu.field('u64'),
+  dr: cpu.field('u64', 8),
+  /** PDPTEs of PAE paging, as loaded. */
+  pdpte: cpu.field('u64', 4),
+} as const;
+
+/** MSRs that are plain storage; the MSR table maps index to field. */
+export const MSRS = {
+  tscAdjust: cpu.field('u64'),
+  featureControl: cpu.field('u64'),
+  apicBase: cpu.field('u64'),
+  sysenterCs: cpu.field('u64'),
+  sysenterEsp: cpu.field('u64'),
+  sysenterEip: cpu.field('u64'),
+  pat: cpu.field('u64'),
+  debugctl: cpu.field('u64'),
+  star: cpu.field('u64'),
+  lstar: cpu.field('u64'),
+  cstar: cpu.field('u64'),
+  fmask: cpu.field('u64'),
+  kernelGsBase: cpu.field('u64'),
+  tscAux: cpu.field('u64'),
+  miscEnable: cpu.field('u64'),
+  biosSignature: cpu.field('u64'),
+  mtrrDefType: cpu.field('u64'),
+  mtrrFixed: cpu.field('u64', 11),
+  mtrrVariable: cpu.field('u64', 20),
+} as const;
+
+/** What an instruction boundary looks at. */
+export const BOUNDARY = {
+  /** VMCS activity-state encoding: 0 active, 1 HLT, 2 shutdown, 3 wait-for-SIPI. */
+  activity: cpu.field('u32'),
+  /** VMCS interruptibility-state encoding: 0 STI, 1 MOV SS, 2 SMI, 3 NMI. */
+  interruptibility: cpu.field('u32'),
+  /** VMCS pending-debug-exceptions encoding. */
+  pendingDebug: cpu.field('u64'),
+  /** Edge-latched requests: bit 0 NMI, bit 1 INIT, bit 2 SIPI (vector in 15:8). */
+  latched: cpu.field('u32'),
+} as const;
+
+export const VMX = {
+  /** 0 outside VMX operation, 1 root, 2 non-root. */
+  mode: cpu.field('u32'),
+  /** Bit 0: current VMCS valid (the working copy at VMCS_WORKING is live). */
+  flags: cpu.field('u32'),
+  vmxonPointer: cpu.field('u64'),
+  /** All ones: none. */
+  currentVmcs: cpu.field('u64'),
+  /** TSC offset in force (0 outside non-root operation). */
+  tscOffset: cpu.field('u64'),
+} as const;
+
+/** The event the outer loop has to deliver; meaningful only right after the interpreter left with EXIT.FAULT. */
+export const PENDING = {
+  /** See `cpu/exceptions.ts`: 0 none, 1 exception, 2 a transition already made. */
+  kind: cpu.field('u32'),
+  vector: cpu.field('u32'),
+  errorCode: cpu.field('u32'),
+  /** 1 when errorCode is to be pushed. */
+  hasErrorCode: cpu.field('u32'),
+  /** CR2 for #PF, DR6 bits for #DB. */
+  address: cpu.field('u64'),
+} as const;
+
+/** The decoded working copy of the current VMCS, in the same format as its region in memory (4 KiB). */
+export const VMCS_WORKING = CPU_WINDOW + 0x1000;
+export const VMCS_REGION_SIZE = 0x1000;
+
+const machine = new Allocator(0x3000, 0x4000);
+export const MACHINE = {
+  /** Instructions retired by all processors plus idle skips: the machine's only clock. */
+  time: machine.field('u64'),
+  /** Instructions actually retired (time less idle skips). */
+  retired: machine.field('u64'),
+  /** Number of the last VM entry or exit, from 1. */
+  transitions: machine.field('u64'),
+  activeProcessor: machine.field('u32'),
+  /** Set once the guest has powered off: bit 31, exit status in 7:0. */
+  poweredOff: machine.field('u32'),
+  /** State of the seeded random source. */
+  random: machine.field('u64', 4),
+} as const;
+
+/** Layer table, see `vmx/layers.ts`. */
+export const LAYER_TABLE = 0x4000;
+export const LAYER_TABLE_SIZE = 0xc000;
+
+export const PARKED_WINDOWS = 0x1_0000;
+/** Device registers; `devices/` hands out slices. */
+export const DEVICES = 0x2_0000;
+export const DEVICES_SIZE = 0x1_0000;
+export const TLB_STATE = 0x3_0000;
+export const TLB_STATE_SIZE = 0x1_0000;
+export const STATE_END = TLB_STATE + MAX_PROCESSORS * TLB_STATE_SIZE;
+
+export const CACHE_START = 0x10_0000;
+
+/**
+ * Inline translation maps. An entry is 16 bytes: tag (linear page address, u64; EMPTY_TAG when empty), then
+ * for loads and stores an i32 to add to the low 32 bits of a linear address to get its host address, and for
+ * code the host address of the page's code-page structure.
+ *
+ * A bank belongs to one translation context (CR3, PCID, VPID, EPTP, user or supervisor, WP, ...).
+ */
+export const INLINE = {
+  banks: 8,
+  entries: 1024,
+  entrySize: 16,
+  load: 0x10_0000,
+  store: 0x12_0000,
+  code: 0x14_0000,
+} as const;
+export const INLINE_BANK_SIZE = INLINE.entries * INLINE.entrySize;
+/** Never equal to a page-aligned address. */
+export const EMPTY_TAG = 0xffff_ffff_ffff_ffffn;
+
+/** Interpreter scratch. */
+export const SCRATCH = {
+  /** Offset of the active bank inside each inline map: bank number x INLINE_BANK_SIZE (u32). */
+  bank: 0x16_0000,
+  /** Instruction budget left, valid when the interpreter has called out or left (i32). */
+  budget: 0x16_0004,
+  /** Record that was executing when the interpreter called out or left (u32). */
+  record: 0x16_0008,
+  /** Address of the link word to patch with the block found next, or 0 (u32). */
+  link: 0x16_000c,
+  /** 64-byte buffer a slow access goes through when it has no single host address. */
+  bounce: 0x16_0040,
+  /** Room for two records: one instruction decoded to be executed alone, and the end mark behind it. */
+  single: 0x16_0100,
+} as const;
+
+/** Code pages and decoded records are allocated upwards from here, and all dropped when it is full. */
+export const CODE_CACHE = 0x20_0000;
+export const RAM_BASE = 0x800_0000;
+export const CACHE_END = RAM_BASE;
+
+/** Largest guest RAM: what is left of 4 GiB, rounded down to a friendly figure. */
+export const MAX_RAM = 3 * 0x4000_0000;

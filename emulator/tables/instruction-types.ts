@@ -1,0 +1,31 @@
+/**
+ * The schema of the instruction table. Rows use the SDM's own notations: the opcode column of the instruction reference,
+ * operand codes of the opcode map (Appendix "Key to Abbreviations").
+ */
+
+/** Where an instruction is valid. */
+export type ModeValidity = 'any' | 'legacy' | 'long';
+
+/**
+ * How the operand size is found: 'v' 16, 32 or 64 by prefix, REX.W and mode; 'f64' as v but 64 in 64-bit mode even without REX.W (66H gives 16);
+ * 'd64' near branches: always 64 in 64-bit mode; 'b' byte; 'y' 32 or 64 (66H ignored); 'z' 16 or 32; '-' none.
+ */
+export type OperandSizeRule = 'b' | 'w' | 'd' | 'q' | 'v' | 'y' | 'z' | 'f64' | 'd64' | '-';
+
+/** Operand codes: E G I J M O X Y Z (opcode register) A (far pointer), fixed registers, or 1. */
+export type OperandCode = string;
+
+export interface InstructionRow {
+  /** SDM opcode column: '01 /r', '83 /0 ib', '0F A2', '0F C7 /1', 'F3 0F B8 /r', 'B8+r'. Group digit and mod constraints included ('0F 01 C1', '/6 mem'). */
+  readonly opcode: string;
+  readonly mnemonic: string;
+  readonly operands: readonly OperandCode[];
+  readonly size: OperandSizeRule;
+  readonly mode: ModeValidity;
+  /** LOCK is legal when the destination is memory. */
+  readonly lock: boolean;
+  /** Hot: emitted semantics of this key. Cold: a TypeScript function of this key, called with the record. */
+  readonly semantic: { readonly kind: 'hot' | 'cold'; readonly key: string };
+  /** Ends a decoded block (branches; cold instructions after which mode, translation or interrupts may differ). */
+  readonly ends: boolean;
+}
