@@ -1,4 +1,4 @@
-import type { InterruptSource, PortDevice } from '../devices/bus';
+import type { InterruptSource, PhysicalBus, PortDevice } from '../devices/bus';
 import type { DecodedRecord } from '../decode/decoded-record';
 import { CONTROL, FLAGS, GPR, RIP, SCRATCH, SEGMENT, SEGMENTS, SEGMENT_SIZE, MACHINE, PSEUDO } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
@@ -22,6 +22,7 @@ export class Processor {
   mmu!: Mmu;
   vmx!: Intercepts;
   ports!: PortDevice;
+  bus!: PhysicalBus;
   interrupts!: InterruptSource;
 
   constructor(

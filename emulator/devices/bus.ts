@@ -27,3 +27,11 @@ export interface TimedDevice {
   /** Lets everything due at `now` happen. */
   advance(now: bigint): void;
 }
+
+/** Physical addresses outside RAM. Unclaimed reads give all ones, unclaimed writes are dropped. */
+export interface PhysicalBus {
+  read(physical: number, size: number): bigint;
+  write(physical: number, size: number, value: bigint): void;
+  /** True if the page belongs to a device even though RAM lies beneath it (local APIC). */
+  claims(physicalPage: number): boolean;
+}
