@@ -9,7 +9,7 @@ export type Operand = 'd' | 's';
 export type FlagSlot = 'kind' | 'a' | 'b' | 'r';
 
 /** Exceptions an emitted instruction can raise itself; the others come from accesses and cold instructions. */
-export type RaisedVector = 0 /* #DE */ | 3 /* #BP */ | 4 /* #OF */ | 6; /* #UD */
+export type RaisedVector = 0 /* #DE */ | 3 /* #BP */ | 4 /* #OF */ | 6 /* #UD */ | 13; /* #GP(0) */
 
 /**
  * What an instruction's meaning is written against.
@@ -84,7 +84,12 @@ export interface EmitContext {
   nextRip(size: 2 | 4 | 8): Expr;
   /** Ends the block: the relative target (record's immediate) where `condition` holds, else the next instruction. */
   branch(condition: Expr | null, size: 2 | 4 | 8): void;
-  /** Ends the block: near jump to an absolute RIP; faults #GP(0) before retiring if it is not canonical. */
+  /**
+   * Leaves with #GP(0) where a near transfer to this absolute RIP would fault: not canonical, or beyond the limit of CS
+   * in a segmented mode. For transfers that change RSP: call it before they do.
+   */
+  checkTarget(target: Expr): void;
+  /** Ends the block: near jump to an absolute RIP; faults #GP(0) before retiring as `checkTarget` does. */
   jump(target: Expr): void;
   /** Leaves with an exception of this instruction (a fault; the trap-like ones are cold). */
   raise(vector: RaisedVector): void;
