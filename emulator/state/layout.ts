@@ -224,7 +224,11 @@ export const SCRATCH = {
   link: 0x16_000c,
   /** 64-byte buffer a slow access goes through when it has no single host address. */
   bounce: 0x16_0040,
-  /** Room for two records: one instruction decoded to be executed alone, and the end mark behind it. */
+  /** Nonzero when the last `linear` call faulted (i32). */
+  status: 0x16_0010,
+  /** AND mask of RIP in the current mode: all ones in 64-bit mode, else 32 ones (u64). */
+  ripMask: 0x16_0018,
+  /** Room for three records: one instruction decoded to be executed alone, its `ea` record, and the end mark behind it. */
   single: 0x16_0100,
 } as const;
 

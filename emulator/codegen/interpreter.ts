@@ -1,0 +1,229 @@
+import { EXIT } from './exits';
+import {
+  add,
+  add32,
+  and,
+  and32,
+  eq,
+  get,
+  i32,
+  i64,
+  load16U,
+  load64,
+  loadI32,
+  loadI32From16U,
+  ltU,
+  shl32,
+  shrU,
+  sub32,
+  wrap,
+  xor,
+} from './expr';
+import { HANDLER } from './handlers';
+import { InterpreterContext, type InterpreterCalls, type InterpreterFrame } from './interpreter-context';
+import { ModuleBuilder } from './module-builder';
+import { RECORD } from '../decode/record';
+import { emitConditionFunction } from '../semantics/flag-emitters';
+import type { Semantic } from '../semantics/context';
+import type { Shape } from '../semantics/shape';
+import { INLINE, PSEUDO, RIP, SCRATCH } from '../state/layout';
+import type { MachineMemory } from '../state/memory';
+
+/** What generated code calls in the host. Linear addresses and values arrive as BigInt. */
+export interface InterpreterHost {
+  slowLoad(linear: bigint, meta: number): number;
+  slowStore(linear: bigint, value: bigint, meta: number): number;
+  slowModify(linear: bigint, meta: number): number;
+  commitModify(): number;
+  linear(segment: number, offset: bigint, meta: number, addressSize: number): bigint;
+  cold(record: number): number;
+  crossing(record: number): number;
+}
+
+/** Iterations of REP instructions in one run before it yields, so that no guest can hold the machine. */
+const REPEATS_PER_RUN = 1 << 16;
+
+/** Generates the interpreter module: handler `HANDLER.FIRST + i` is shape i. */
+export function generateInterpreter(
+  shapes: readonly Shape[],
+  semantics: Readonly<Record<string, Semantic>>,
+): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  const imports = {
+    slowLoad: module.importFunction('slowLoad', { params: ['i64', 'i32'], result: 'i32' }),
+    slowStore: module.importFunction('slowStore', { params: ['i64', 'i64', 'i32'], result: 'i32' }),
+    slowModify: module.importFunction('slowModify', { params: ['i64', 'i32'], result: 'i32' }),
+    commitModify: module.importFunction('commitModify', { params: [], result: 'i32' }),
+    linear: module.importFunction('linear', { params: ['i32', 'i64', 'i32', 'i32'], result: 'i64' }),
+    cold: module.importFunction('cold', { params: ['i32'], result: 'i32' }),
+    crossing: module.importFunction('crossing', { params: ['i32'], result: 'i32' }),
+  };
+  const calls = addHelpers(module, imports);
+  const { body: f } = module.addFunction({ params: ['i32', 'i32'], result: 'i32' }, 'run');
+
+  const code = f.newLocal('i32');
+  const target = f.newLocal('i64');
+  const link = f.newLocal('i32');
+  const repeats = f.newLocal('i32');
+  f.set(repeats, i32(REPEATS_PER_RUN));
+
+  const exit = f.block();
+  const fault = f.block();
+  const dispatch = f.loop();
+  const lookup = f.block();
+  const frame: InterpreterFrame = { record: 0, budget: 1, code, target, link, repeats, dispatch, lookup, exit, fault };
+  const context = new InterpreterContext(f, calls, frame);
+
+  const count = HANDLER.FIRST + shapes.length;
+  const labels = Array.from({ length: count }, () => f.block()).reverse();
+  f.brTable(labels, labels[0], loadI32From16U(get(frame.record), RECORD.handler));
+  for (let handler = 0; handler < count; handler++) {
+    f.end();
+    if (handler < HANDLER.FIRST) {
+      emitMark(context, handler);
+    } else {
+      const shape = shapes[handler - HANDLER.FIRST];
+      context.begin(shape);
+      if (shape.semantic === 'ea') context.effectiveAddress();
+      else if (shape.semantic === 'cold') context.cold();
+      else semantics[shape.semantic](context, shape);
+      context.finish();
+    }
+  }
+  f.end(); // lookup
+  emitLookup(context, frame);
+  f.end(); // dispatch
+  f.end(); // fault
+  f.set(frame.budget, sub32(get(frame.budget), loadI32From16U(get(frame.record), RECORD.before)));
+  f.set(code, i32(EXIT.FAULT));
+  f.end(); // exit
+  f.storeI32(i32(0), get(frame.budget), SCRATCH.budget);
+  f.emit(get(code));
+  return module.encode();
+}
+
+const NO_SHAPE: Shape = {
+  semantic: '',
+  form: '-',
+  size: 8,
+  sourceSize: 0,
+  condition: 0,
+  address: 0,
+  repeat: '',
+  segmented: false,
+  indexed: false,
+};
+
+function emitMark(context: InterpreterContext, handler: number): void {
+  context.begin(NO_SHAPE);
+  switch (handler) {
+    case HANDLER.STALE:
+      context.mark(EXIT.STALE);
+      break;
+    case HANDLER.BREAK:
+      context.mark(EXIT.BREAK);
+      break;
+    case HANDLER.STOP:
+      context.mark(EXIT.STEPPED);
+      break;
+    case HANDLER.LEAVE:
+      context.mark(EXIT.EVENT);
+      break;
+    case HANDLER.END:
+      context.endOfBlock();
+      break;
+    default:
+      context.crossing();
+  }
+  context.finish();
+}
+
+/** Goes to RIP = target: through the inline code map to the page's table of blocks, or out to have it decoded. */
+function emitLookup(context: InterpreterContext, frame: InterpreterFrame): void {
+  const { f } = context;
+  context.begin(NO_SHAPE);
+  const rip = get(frame.target);
+  const page = context.hold(and(rip, i64(-4096n)));
+  const entry = context.variable32();
+  f.set(
+    entry,
+    add32(and32(wrap(shrU(rip, i64(8))), i32((INLINE.entries - 1) * INLINE.entrySize)), loadI32(i32(0), SCRATCH.bank)),
+  );
+  f.if(eq(page, load64(get(entry), INLINE.code)));
+  f.set(entry, loadI32(add32(loadI32(get(entry), INLINE.code + 8), shl32(and32(wrap(rip), i32(4095)), i32(2)))));
+  f.if(get(entry));
+  // A branch within the page always comes back to the same block: link it. Across pages translation decides each time.
+  f.if(get(frame.link));
+  f.if(ltU(xor(rip, load64(i32(0), PSEUDO.RIP_PAGE)), i64(4096)));
+  f.storeI32(get(frame.link), get(entry));
+  f.end();
+  f.end();
+  f.store(8, i32(0), page, PSEUDO.RIP_PAGE);
+  f.set(frame.record, get(entry));
+  context.enterBlock();
+  f.end();
+  f.end();
+  f.store(8, i32(0), rip, RIP);
+  f.storeI32(i32(0), get(frame.link), SCRATCH.link);
+  f.set(frame.code, i32(EXIT.LOOKUP));
+  f.br(frame.exit);
+}
+
+/** Functions shared by all handlers: publish the position, then call the host. */
+function addHelpers(module: ModuleBuilder, imports: Record<keyof InterpreterHost, number>): InterpreterCalls {
+  const publish = module.addFunction({ params: ['i32', 'i32'], result: 'i32' });
+  {
+    const f = publish.body;
+    const rip = add(load64(i32(0), PSEUDO.RIP_PAGE), load16U(get(0), RECORD.offset));
+    f.store(8, i32(0), and(rip, load64(i32(0), SCRATCH.ripMask)), RIP);
+    f.storeI32(i32(0), get(0), SCRATCH.record);
+    f.storeI32(i32(0), get(1), SCRATCH.budget);
+    f.emit(i32(0));
+  }
+  /** (parameters of the import..., record, budget): publishes, then calls the import. */
+  const wrapper = (
+    callee: number,
+    params: readonly ('i32' | 'i64')[],
+    result: 'i32' | 'i64',
+    passRecord = false,
+  ): number => {
+    const { index, body } = module.addFunction({ params: [...params, 'i32', 'i32'], result });
+    const record = params.length;
+    body.drop({ kind: 'call', callee: publish.index, args: [get(record), get(record + 1)] });
+    const args = params.map((_, i) => get(i));
+    body.emit({ kind: 'call', callee, args: passRecord ? [get(record)] : args });
+    return index;
+  };
+  const condition = module.addFunction({ params: ['i32', 'i32', 'i64', 'i64', 'i64'], result: 'i32' });
+  emitConditionFunction(condition.body);
+  return {
+    publish: publish.index,
+    condition: condition.index,
+    slowLoad: wrapper(imports.slowLoad, ['i64', 'i32'], 'i32'),
+    slowStore: wrapper(imports.slowStore, ['i64', 'i64', 'i32'], 'i32'),
+    slowModify: wrapper(imports.slowModify, ['i64', 'i32'], 'i32'),
+    commitModify: wrapper(imports.commitModify, [], 'i32'),
+    linear: wrapper(imports.linear, ['i32', 'i64', 'i32', 'i32'], 'i64'),
+    cold: wrapper(imports.cold, [], 'i32', true),
+    crossing: wrapper(imports.crossing, [], 'i32', true),
+  };
+}
+
+/** Runs decoded records from `record` for at most `budget` instructions; returns an EXIT. */
+export type RunFunction = (record: number, budget: number) => number;
+
+export function instantiateInterpreter(bytes: Uint8Array, memory: MachineMemory, host: InterpreterHost): RunFunction {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+    env: {
+      memory: memory.wasm,
+      slowLoad: (linear: bigint, meta: number) => host.slowLoad(linear, meta),
+      slowStore: (linear: bigint, value: bigint, meta: number) => host.slowStore(linear, value, meta),
+      slowModify: (linear: bigint, meta: number) => host.slowModify(linear, meta),
+      commitModify: () => host.commitModify(),
+      linear: (segment: number, offset: bigint, meta: number, size: number) => host.linear(segment, offset, meta, size),
+      cold: (record: number) => host.cold(record),
+      crossing: (record: number) => host.crossing(record),
+    },
+  });
+  return instance.exports.run;
+}
