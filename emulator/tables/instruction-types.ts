@@ -8,15 +8,24 @@ export type ModeValidity = 'any' | 'legacy' | 'long';
 
 /**
  * How the operand size is found: 'v' 16, 32 or 64 by prefix, REX.W and mode; 'f64' as v but 64 in 64-bit mode even without REX.W (66H gives 16);
- * 'd64' near branches: always 64 in 64-bit mode; 'b' byte; 'y' 32 or 64 (66H ignored); 'z' 16 or 32; '-' none.
+ * 'd64' near branches: always 64 in 64-bit mode; 'b' byte; 'y' 32 or 64 (66H ignored); 'z' 16 or 32; 'n' 64 in 64-bit mode, else 32, whatever the
+ * prefixes; '-' none.
  */
-export type OperandSizeRule = 'b' | 'w' | 'd' | 'q' | 'v' | 'y' | 'z' | 'f64' | 'd64' | '-';
+export type OperandSizeRule = 'b' | 'w' | 'd' | 'q' | 'v' | 'y' | 'z' | 'f64' | 'd64' | 'n' | '-';
 
-/** Operand codes: E G I J M O X Y Z (opcode register) A (far pointer), fixed registers, or 1. */
+/**
+ * Operand codes of the SDM's opcode map: E G I J M O X Y Z (opcode register) R (ModRM.rm as a register whatever mod is) S C D (segment, control and
+ * debug register) A (far pointer), each with its type letter; fixed registers; or 1. Immediates are sign-extended, with a leading u
+ * zero-extended; 'level' is the second immediate of ENTER. X and Y are implied by the string instructions and not listed.
+ */
 export type OperandCode = string;
 
 export interface InstructionRow {
-  /** SDM opcode column: '01 /r', '83 /0 ib', '0F A2', '0F C7 /1', 'F3 0F B8 /r', 'B8+r'. Group digit and mod constraints included ('0F 01 C1', '/6 mem'). */
+  /**
+   * SDM opcode column: '01 /r', '83 /0 ib', '0F A2', '0F C7 /1', 'F3 0F B8 /r', 'B8+r'. Group digit and mod constraints included
+   * ('0F 01 C1', '/6 mem', '/6 reg'). A leading 66, F2 or F3 selects the row, NP demands that none of them is there; without either the row
+   * ignores them. 'REX.W' selects by REX.W. Immediates are told by the operand codes.
+   */
   readonly opcode: string;
   readonly mnemonic: string;
   readonly operands: readonly OperandCode[];

@@ -1,0 +1,245 @@
+import type { Form, Shape, Size } from '../semantics/shape';
+import type { InstructionRow } from '../tables/instruction-types';
+import { COMPILED_ROWS, type CompiledRow } from './compiled-row';
+import { addressSizeLog, operandSizeLog, type CodeSize } from './operand-size';
+
+const FORMS: readonly Form[] = [
+  '-',
+  'R',
+  'M',
+  'I',
+  'RR',
+  'RM',
+  'MR',
+  'RI',
+  'MI',
+  'RC',
+  'MC',
+  'RRI',
+  'RMI',
+  'MRI',
+  'RRC',
+  'MRC',
+];
+const REPEATS: readonly Shape['repeat'][] = ['', 'rep', 'repe', 'repne'];
+const SEMANTICS: readonly string[] = [
+  'cold',
+  'ea',
+  ...new Set(COMPILED_ROWS.filter((row) => row.hot).map((row) => row.key)),
+];
+
+const formNumber = new Map<string, number>(FORMS.map((form, index) => [form, index]));
+const semanticNumber = new Map<string, number>(SEMANTICS.map((semantic, index) => [semantic, index]));
+
+/** What a decoded instruction adds to its row to make a shape. */
+export interface Variant {
+  readonly memory: boolean;
+  /** log2 of the operand size. */
+  readonly size: number;
+  /** log2 of the implicit operand's address size; 0 none. */
+  readonly address: number;
+  /** Index: none, rep, repe, repne. */
+  readonly repeat: number;
+  readonly segmented: boolean;
+  readonly indexed: boolean;
+}
+
+/**
+ * A shape's number, distinct for distinct shapes. Sizes are log2, `source` log2 + 1 (0 none):
+ *
+ *     25..19 semantic | 18..15 form | 14..13 size | 12..10 source | 9..6 condition | 5..4 address | 3..2 repeat | 1 segmented | 0 indexed
+ */
+const pack = (
+  semantic: number,
+  form: number,
+  size: number,
+  source: number,
+  condition: number,
+  address: number,
+  repeat: number,
+  segmented: boolean,
+  indexed: boolean,
+): number =>
+  (semantic << 19) |
+  (form << 15) |
+  (size << 13) |
+  (source << 10) |
+  (condition << 6) |
+  (address << 4) |
+  (repeat << 2) |
+  (segmented ? 2 : 0) |
+  (indexed ? 1 : 0);
+
+const log2 = (size: number): number => 31 - Math.clz32(size);
+
+const numberOf = (shape: Shape): number =>
+  pack(
+    semanticNumber.get(shape.semantic) ?? -1,
+    formNumber.get(shape.form) ?? -1,
+    log2(shape.size),
+    shape.sourceSize === 0 ? 0 : log2(shape.sourceSize) + 1,
+    shape.condition,
+    shape.address === 0 ? 0 : log2(shape.address),
+    REPEATS.indexOf(shape.repeat),
+    shape.segmented,
+    shape.indexed,
+  );
+
+const unpack = (packed: number): Shape => {
+  const source = (packed >> 10) & 7;
+  const address = (packed >> 4) & 3;
+  return {
+    semantic: SEMANTICS[packed >> 19],
+    form: FORMS[(packed >> 15) & 15],
+    size: (1 << ((packed >> 13) & 3)) as Size,
+    sourceSize: source === 0 ? 0 : ((1 << (source - 1)) as Size),
+    condition: (packed >> 6) & 15,
+    address: address === 0 ? 0 : ((1 << address) as 2 | 4 | 8),
+    repeat: REPEATS[(packed >> 2) & 3],
+    segmented: (packed & 2) !== 0,
+    indexed: (packed & 1) !== 0,
+  };
+};
+
+/** The part of a row's shape numbers that does not vary, for a register and for a memory operand. */
+const rowPart = (row: CompiledRow, memory: boolean): number =>
+  pack(
+    semanticNumber.get(row.hot ? row.key : 'cold') ?? 0,
+    formNumber.get(memory ? row.memoryForm : row.registerForm) ?? 0,
+    0,
+    0,
+    row.condition,
+    0,
+    0,
+    false,
+    false,
+  );
+const registerPart = Int32Array.from(COMPILED_ROWS, (row) => rowPart(row, false));
+const memoryPart = Int32Array.from(COMPILED_ROWS, (row) => rowPart(row, true));
+
+const shapeNumber = (row: CompiledRow, variant: Variant): number => {
+  const size = row.hot ? variant.size : 3;
+  // MOVSXD to 16 bits reads 16.
+  const source = row.sourceSize === 0 ? 0 : Math.min(log2(row.sourceSize), size) + 1;
+  return (
+    (variant.memory ? memoryPart : registerPart)[row.index] |
+    pack(0, 0, size, source, 0, variant.address, variant.repeat, variant.segmented, variant.indexed)
+  );
+};
+
+/** Repeat index of a hot string instruction for the prefix in force (0 none, 0xF2 or 0xF3). */
+export const repeatOf = (row: CompiledRow, prefix: number): number => {
+  if (prefix === 0 || row.repeats === '') return 0;
+  if (row.repeats === 'rep') return 1;
+  return prefix === 0xf3 ? 2 : 3;
+};
+
+/** log2 of the address size of a row's implicit operand; 0 none. */
+export const implicitAddress = (row: CompiledRow, address: number, stack: number): number => {
+  if (row.implicit === 'none') return 0;
+  return row.implicit === 'stack' ? stack : address;
+};
+
+/** Whether a row's implicit memory operand goes through segmentation; `based`: FS or GS override. */
+export const implicitSegmented = (row: CompiledRow, flat: boolean, based: boolean): boolean => {
+  switch (row.implicit) {
+    case 'none':
+    case 'address':
+      return false;
+    case 'source string':
+      return based || !flat;
+    default:
+      return !flat;
+  }
+};
+
+interface Surroundings {
+  readonly code: CodeSize;
+  /** log2 of the stack pointer's width. */
+  readonly stack: number;
+  readonly flat: boolean;
+}
+
+const SURROUNDINGS: readonly Surroundings[] = [
+  { code: 64, stack: 3, flat: true },
+  ...([32, 16] as const).flatMap((code) =>
+    [2, 1].flatMap((stack) => [true, false].map((flat) => ({ code, stack, flat }))),
+  ),
+];
+
+const BOTH = [false, true] as const;
+
+/** Every number that decoding `row` in these surroundings can give. */
+const collect = (row: CompiledRow, { code, stack, flat }: Surroundings, into: Set<number>): void => {
+  if (row.row.mode === (code === 64 ? 'legacy' : 'long')) return;
+  const canBeMemory = row.row.operands.some((operand) => /^[EMO]/.test(operand)) && !row.registerOnly;
+  const canBeRegister = !row.row.operands.some((operand) => /^[MO]/.test(operand));
+  for (const override of BOTH)
+    for (const rexW of code === 64 ? BOTH : [false])
+      for (const addressOverride of BOTH)
+        for (const based of BOTH)
+          for (const prefix of [0, 0xf2, 0xf3])
+            for (const memory of BOTH)
+              for (const index of BOTH) {
+                if (memory ? !canBeMemory : !canBeRegister) continue;
+                const address = addressSizeLog(code, addressOverride);
+                const direct = code === 64 && address === 3 && !based;
+                into.add(
+                  shapeNumber(row, {
+                    memory,
+                    size: operandSizeLog(row.size, code, override, rexW),
+                    address: implicitAddress(row, address, stack),
+                    repeat: repeatOf(row, prefix),
+                    segmented: implicitSegmented(row, flat, based),
+                    indexed: memory && index && !row.moffs && (row.key === 'lea' || (row.accesses && direct)),
+                  }),
+                );
+              }
+};
+
+const enumerate = (): readonly number[] => {
+  const numbers = new Set<number>([pack(0, 0, 3, 0, 0, 0, 0, false, false)]);
+  for (const address of [3, 2, 1])
+    for (const segmented of BOTH)
+      for (const indexed of BOTH)
+        if (address !== 3 || segmented)
+          numbers.add(pack(1, FORMS.indexOf('M'), 3, 0, 0, address, 0, segmented, indexed));
+  for (const surroundings of SURROUNDINGS)
+    for (const row of COMPILED_ROWS) if (row.hot) collect(row, surroundings, numbers);
+  return [...numbers];
+};
+
+const NUMBERS = enumerate();
+
+/** Every shape decoding can give, each once: a shape's index is its handler's. All cold instructions share the first. */
+export const SHAPES: readonly Shape[] = NUMBERS.map(unpack);
+
+const indexOfNumber = new Map<number, number>(NUMBERS.map((packed, index) => [packed, index]));
+
+/** Index in SHAPES of a shape decoding can give, or undefined. */
+export const findShape = (shape: Shape): number | undefined => indexOfNumber.get(numberOf(shape));
+
+/** Index in SHAPES; the shape must be one of them, or equal one. */
+export const shapeIndex = (shape: Shape): number => {
+  const index = findShape(shape);
+  if (index === undefined) throw new Error(`no handler for the shape of ${shape.semantic} ${shape.form}`);
+  return index;
+};
+
+/** Index in SHAPES of a row in a variant that decoding met. */
+export const variantIndex = (row: CompiledRow, variant: Variant): number =>
+  row.hot ? (indexOfNumber.get(shapeNumber(row, variant)) ?? COLD_SHAPE) : COLD_SHAPE;
+
+/** Index in SHAPES of the shape of cold instructions. */
+export const COLD_SHAPE = 0;
+
+/** Index in SHAPES of the address computation that precedes an instruction; `address` is log2 of its size. */
+export const eaIndex = (address: number, segmented: boolean, indexed: boolean): number =>
+  indexOfNumber.get(pack(1, FORMS.indexOf('M'), 3, 0, 0, address, 0, segmented, indexed)) ?? COLD_SHAPE;
+
+/** Shapes only 16-bit or segmented code has: their handlers may be slower. */
+export const isRare = (shape: Shape): boolean =>
+  shape.address === 2 || (shape.segmented && !(shape.semantic === 'ea' && shape.address === 8));
+
+/** Whether an instruction is the last of its block. */
+export const endsBlock = (row: InstructionRow): boolean => row.ends;

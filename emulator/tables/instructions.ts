@@ -1,0 +1,24 @@
+import type { InstructionRow } from './instruction-types';
+import { ARITHMETIC_ROWS } from './instructions/arithmetic';
+import { CONTROL_TRANSFER_ROWS } from './instructions/control-transfer';
+import { DATA_TRANSFER_ROWS } from './instructions/data-transfer';
+import { FLAGS_AND_HINTS_ROWS } from './instructions/flags-and-hints';
+import { SHIFT_AND_BIT_ROWS } from './instructions/shift-and-bit';
+import { STRING_AND_PORT_ROWS } from './instructions/string';
+import { SYSTEM_ROWS } from './instructions/system';
+import { VMX_ROWS } from './instructions/vmx';
+
+/** Every instruction form the machine knows; a decoded record names a row by its index here. */
+export const INSTRUCTIONS: readonly InstructionRow[] = [
+  ...ARITHMETIC_ROWS,
+  ...DATA_TRANSFER_ROWS,
+  ...SHIFT_AND_BIT_ROWS,
+  ...CONTROL_TRANSFER_ROWS,
+  ...STRING_AND_PORT_ROWS,
+  ...FLAGS_AND_HINTS_ROWS,
+  ...SYSTEM_ROWS,
+  ...VMX_ROWS,
+];
+
+/** The row of UD2, which also stands for whatever is not in the table. */
+export const UNDEFINED_ROW: number = INSTRUCTIONS.findIndex((row) => row.mnemonic === 'UD2');
