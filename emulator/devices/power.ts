@@ -1,0 +1,60 @@
+import { MACHINE } from '../state/layout';
+import type { MachineMemory } from '../state/memory';
+import type { DeviceState } from './device-state';
+
+/** Bits of MACHINE.poweredOff. */
+export const POWERED_OFF = 0x8000_0000;
+/** Set beside POWERED_OFF when the guest asked for a reset: there is no firmware to start again from. */
+export const RESET_REQUESTED = 0x4000_0000;
+
+const SHUTDOWN_WORD = 'Shutdown';
+/** SLP_EN; sleep type 0 is S5 on the power-management devices of the PCs people emulate. */
+const ACPI_POWER_OFF = 0x2000;
+
+/** The ways a guest ends the machine. */
+export class Power {
+  /** Characters of the shutdown word seen so far. */
+  private readonly progress: Uint8Array;
+
+  constructor(
+    state: DeviceState,
+    private readonly memory: MachineMemory,
+    private readonly changed: () => void,
+  ) {
+    this.progress = state.bytes(1);
+  }
+
+  reset(): void {
+    this.progress[0] = 0;
+    this.memory.u32[MACHINE.poweredOff >> 2] = 0;
+  }
+
+  /** QEMU's isa-debug-exit. */
+  debugExit(value: number): void {
+    this.off(((value << 1) | 1) & 0xff);
+  }
+
+  /** Bochs's port 0x8900: the word written byte by byte powers off. */
+  shutdownByte(value: number): void {
+    const seen = this.progress[0];
+    if (value === SHUTDOWN_WORD.charCodeAt(seen)) this.progress[0] = seen + 1;
+    else this.progress[0] = value === SHUTDOWN_WORD.charCodeAt(0) ? 1 : 0;
+    if (this.progress[0] !== SHUTDOWN_WORD.length) return;
+    this.progress[0] = 0;
+    this.off(0);
+  }
+
+  /** PM1a control of QEMU's PIIX4 and ICH9 (0x604) and of Bochs and old QEMU (0xb004). */
+  acpiControl(value: number): void {
+    if (value & ACPI_POWER_OFF) this.off(0);
+  }
+
+  requestReset(): void {
+    this.off(0, RESET_REQUESTED);
+  }
+
+  private off(status: number, extra = 0): void {
+    this.memory.u32[MACHINE.poweredOff >> 2] = POWERED_OFF | extra | status;
+    this.changed();
+  }
+}
