@@ -38,9 +38,11 @@ class Chip {
     private readonly changed: () => void,
   ) {}
 
-  /** State as firmware leaves it: initialised with `base`, all inputs masked. */
+  /** State as firmware leaves it: initialised with `base`, all inputs masked, nothing requested. The inputs keep their levels. */
   reset(base: number): void {
+    const lines = this.r[R.lines];
     this.r.fill(0);
+    this.r[R.lines] = lines;
     this.r[R.base] = base;
     this.r[R.imr] = 0xff;
     this.r[R.icw4] = 1;

@@ -92,11 +92,11 @@ export class Platform implements PortDevice, InterruptSource, TimedDevice, Physi
     this.misc.fill(0);
     this.misc[1] = 2;
     this.pciAddress[0] = 0;
+    this.pit.reset();
+    this.uart.reset();
     this.pic.reset();
     this.apic.reset();
     this.apic.setVirtualWire();
-    this.pit.reset();
-    this.uart.reset();
     this.cmos.reset();
     this.keyboard.reset();
     this.power.reset();

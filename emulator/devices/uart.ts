@@ -55,6 +55,7 @@ export class Uart {
     this.r.fill(0);
     this.at.fill(0);
     this.r[R.divisorLow] = 12;
+    this.update();
   }
 
   /** Queues input; returns how many bytes there was room for. */
