@@ -12,5 +12,7 @@ export const HANDLER = {
   CROSSING: 4,
   /** Put in the place of the next record when a store asks for the boundary to be looked at. */
   LEAVE: 5,
-  FIRST: 6,
+  /** The instruction runs past the code segment's limit or is longer than 15 bytes: #GP(0). */
+  LIMIT: 6,
+  FIRST: 7,
 } as const;

@@ -430,6 +430,11 @@ export class InterpreterContext implements EmitContext {
     this.leaveBefore(RECORD.offset);
     this.ended = true;
   }
+  /** The instruction cannot be fetched whole. */
+  limitFault(): void {
+    this.raiseWith(VECTOR.GP, 0);
+    this.ended = true;
+  }
   /** The block goes on at this record's offset in another block. */
   endOfBlock(): void {
     const { f, frame } = this;

@@ -129,6 +129,9 @@ function emitMark(context: InterpreterContext, handler: number): void {
     case HANDLER.LEAVE:
       context.mark(EXIT.EVENT);
       break;
+    case HANDLER.LIMIT:
+      context.limitFault();
+      break;
     case HANDLER.END:
       context.endOfBlock();
       break;

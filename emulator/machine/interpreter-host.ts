@@ -1,0 +1,162 @@
+import { EXIT } from '../codegen/exits';
+import { HANDLER } from '../codegen/handlers';
+import type { InterpreterHost } from '../codegen/interpreter';
+import { COLD, type ColdInstruction } from '../cpu/cold';
+import { GuestFault, PENDING_KIND, TRANSITION_MADE } from '../cpu/faults';
+import type { Processor } from '../cpu/processor';
+import { DecodedRecord } from '../decode/decoded-record';
+import { RECORD, RECORD_SIZE } from '../decode/record';
+import type { MemoryAccess } from '../mmu/access';
+import { PENDING, SCRATCH } from '../state/layout';
+
+/** The parts of the machine generated code reaches through its host. */
+export interface HostParts {
+  readonly cpu: Processor;
+  readonly access: MemoryAccess;
+  /** By row of the instruction table. */
+  readonly cold: readonly (ColdInstruction | undefined)[];
+  /** True where the instruction boundary has to be looked at after what just happened. */
+  boundaryChanged(): boolean;
+  /** See `CodeCache.crossingHolds`. */
+  crossingHolds(record: number): boolean;
+}
+
+/** Answers what generated code calls out for, and turns thrown faults into statuses. */
+export class Host implements InterpreterHost {
+  private readonly insn: DecodedRecord;
+  /** Record whose handler is LEAVE for now, and the handler it has. */
+  private patched = 0;
+  private patchedHandler = 0;
+
+  constructor(private readonly parts: HostParts) {
+    this.insn = new DecodedRecord(parts.cpu.memory.view);
+  }
+
+  slowLoad(linear: bigint, meta: number): number {
+    try {
+      return this.parts.access.slowLoad(linear, meta);
+    } catch (thrown) {
+      this.noteFault(thrown);
+      return 0;
+    }
+  }
+
+  slowModify(linear: bigint, meta: number): number {
+    try {
+      return this.parts.access.slowModify(linear, meta);
+    } catch (thrown) {
+      this.noteFault(thrown);
+      return 0;
+    }
+  }
+
+  slowStore(linear: bigint, value: bigint, meta: number): number {
+    try {
+      this.parts.access.slowStore(linear, value, meta);
+    } catch (thrown) {
+      this.noteFault(thrown);
+      return 1;
+    }
+    return this.leaveIfChanged();
+  }
+
+  commitModify(): number {
+    try {
+      this.parts.access.commitModify();
+    } catch (thrown) {
+      this.noteFault(thrown);
+      return 1;
+    }
+    return this.leaveIfChanged();
+  }
+
+  linear(segment: number, offset: bigint, meta: number, addressSize: number): bigint {
+    const { cpu } = this.parts;
+    cpu.setField32(SCRATCH.status, 0);
+    try {
+      return cpu.mmu.linear(segment, offset, meta & 0x7f, (meta & 0x100) !== 0, addressSize as 2 | 4 | 8);
+    } catch (thrown) {
+      this.noteFault(thrown);
+      cpu.setField32(SCRATCH.status, 1);
+      return 0n;
+    }
+  }
+
+  crossing(record: number): number {
+    try {
+      return this.parts.crossingHolds(record) ? EXIT.NONE : EXIT.STALE;
+    } catch (thrown) {
+      this.noteFault(thrown);
+      return EXIT.FAULT;
+    }
+  }
+
+  cold(record: number): number {
+    const { cpu } = this.parts;
+    const insn = this.insn.at(record);
+    const instruction = this.parts.cold[insn.operation];
+    if (instruction === undefined) throw new Error(`no cold instruction for table row ${insn.operation}`);
+    try {
+      switch (instruction(cpu, insn)) {
+        case COLD.NEXT:
+          if (!this.parts.boundaryChanged()) return EXIT.NONE;
+          cpu.rip = cpu.nextRipOf(insn);
+          break;
+        case COLD.LEAVE:
+          cpu.rip = cpu.nextRipOf(insn);
+          break;
+        case COLD.JUMPED:
+          break;
+        case COLD.REPEAT:
+          this.spend(insn.before);
+          return EXIT.REPEAT;
+      }
+    } catch (thrown) {
+      this.noteFault(thrown);
+      this.spend(insn.before);
+      return EXIT.FAULT;
+    }
+    this.spend(insn.before + 1);
+    return EXIT.EVENT;
+  }
+
+  private spend(instructions: number): void {
+    this.parts.cpu.memory.i32[SCRATCH.budget >> 2] -= instructions;
+  }
+
+  /** Writes what was thrown to PENDING; anything but the guest's own business is passed on. */
+  noteFault(thrown: unknown): void {
+    const { cpu } = this.parts;
+    if (thrown === TRANSITION_MADE) {
+      cpu.setField32(PENDING.kind, PENDING_KIND.TRANSITION);
+      return;
+    }
+    if (!(thrown instanceof GuestFault)) throw thrown;
+    cpu.setField32(PENDING.kind, PENDING_KIND.EXCEPTION);
+    cpu.setField32(PENDING.vector, thrown.vector);
+    cpu.setField32(PENDING.hasErrorCode, thrown.errorCode === undefined ? 0 : 1);
+    cpu.setField32(PENDING.errorCode, thrown.errorCode ?? 0);
+    cpu.setField(PENDING.address, thrown.address);
+  }
+
+  /** After a store that changed the platform: 2, and the next instruction's place is taken by a LEAVE mark. */
+  private leaveIfChanged(): number {
+    if (!this.parts.boundaryChanged()) return 0;
+    const { view, u32 } = this.parts.cpu.memory;
+    if (this.patched === 0) {
+      this.patched = u32[SCRATCH.record >> 2] + RECORD_SIZE;
+      this.patchedHandler = view.getUint16(this.patched + RECORD.handler, true);
+      view.setUint16(this.patched + RECORD.handler, HANDLER.LEAVE, true);
+    }
+    return 2;
+  }
+
+  /** Undoes the LEAVE mark; to be called when the interpreter has left. */
+  restoreMark(): void {
+    if (this.patched === 0) return;
+    const { view } = this.parts.cpu.memory;
+    const at = this.patched + RECORD.handler;
+    if (view.getUint16(at, true) === HANDLER.LEAVE) view.setUint16(at, this.patchedHandler, true);
+    this.patched = 0;
+  }
+}
