@@ -1,0 +1,175 @@
+import { INLINE, INLINE_BANK_SIZE, RAM_BASE, SCRATCH } from '../state/layout';
+import type { MachineMemory } from '../state/memory';
+
+/** What distinguishes the translations of one bank from those of another. */
+interface Bank {
+  processor: number;
+  /** Paging bits of CR0, CR4 and EFER, privilege, and AC where SMAP makes it count. */
+  flags: number;
+  vpid: number;
+  pcid: number;
+  eptp: bigint;
+  /** Entry offsets that may be in use in any of the three maps; more than fit means all. */
+  readonly touched: Uint16Array;
+  count: number;
+}
+
+const MAX_TOUCHED = 512;
+const EMPTY = 0xffff_ffff;
+const MAPS = [INLINE.load, INLINE.store, INLINE.code] as const;
+
+/**
+ * The inline translation maps the interpreter probes: a cache over the architectural TLB, in banks so that VM entries, exits
+ * and privilege changes need not empty it. Dropping any of it is always safe.
+ */
+export class InlineMaps {
+  private readonly banks: Bank[] = [];
+  private active = 0;
+  private nextVictim = 0;
+
+  constructor(private readonly memory: MachineMemory) {
+    for (let i = 0; i < INLINE.banks; i++) {
+      this.banks.push({
+        processor: -1,
+        flags: 0,
+        vpid: 0,
+        pcid: 0,
+        eptp: 0n,
+        touched: new Uint16Array(MAX_TOUCHED),
+        count: MAX_TOUCHED + 1,
+      });
+    }
+    this.dropAll();
+  }
+
+  /** Makes the bank of a context the active one. */
+  select(processor: number, flags: number, vpid: number, pcid: number, eptp: bigint): void {
+    if (this.isOf(this.banks[this.active], processor, flags, vpid, pcid, eptp)) return;
+    for (let i = 0; i < INLINE.banks; i++) {
+      if (this.isOf(this.banks[i], processor, flags, vpid, pcid, eptp)) {
+        this.activate(i);
+        return;
+      }
+    }
+    this.nextVictim = (this.nextVictim + 1) % INLINE.banks;
+    const bank = this.banks[this.nextVictim];
+    this.clear(this.nextVictim);
+    bank.processor = processor;
+    bank.flags = flags;
+    bank.vpid = vpid;
+    bank.pcid = pcid;
+    bank.eptp = eptp;
+    this.activate(this.nextVictim);
+  }
+
+  private isOf(bank: Bank, processor: number, flags: number, vpid: number, pcid: number, eptp: bigint): boolean {
+    return (
+      bank.flags === flags &&
+      bank.vpid === vpid &&
+      bank.pcid === pcid &&
+      bank.processor === processor &&
+      bank.eptp === eptp
+    );
+  }
+
+  private activate(number: number): void {
+    this.active = number;
+    this.memory.u32[SCRATCH.bank >> 2] = number * INLINE_BANK_SIZE;
+  }
+
+  /** Byte offset of a linear page's entry in a bank. */
+  private offsetOf(low: number): number {
+    return ((low >>> 12) & (INLINE.entries - 1)) * INLINE.entrySize;
+  }
+
+  /** Notes that an entry of the active bank is about to be used. */
+  touch(low: number): void {
+    const bank = this.banks[this.active];
+    if (bank.count < MAX_TOUCHED) bank.touched[bank.count++] = this.offsetOf(low);
+    else bank.count = MAX_TOUCHED + 1;
+  }
+
+  /** @param physicalPage physical address of a page in RAM */
+  fill(map: typeof INLINE.load | typeof INLINE.store, low: number, high: number, physicalPage: number): void {
+    const { u32 } = this.memory;
+    const at = (map + this.active * INLINE_BANK_SIZE + this.offsetOf(low)) >> 2;
+    const page = (low & ~0xfff) >>> 0;
+    u32[at] = page;
+    u32[at + 1] = high;
+    u32[at + 2] = RAM_BASE + physicalPage - page;
+    this.touch(low);
+  }
+
+  private clearEntry(at: number): void {
+    this.memory.u32[at] = EMPTY;
+    this.memory.u32[at + 1] = EMPTY;
+  }
+
+  private clear(number: number): void {
+    const bank = this.banks[number];
+    for (const map of MAPS) {
+      const start = map + number * INLINE_BANK_SIZE;
+      if (bank.count > MAX_TOUCHED) {
+        this.memory.u32.fill(EMPTY, start >> 2, (start + INLINE_BANK_SIZE) >> 2);
+      } else {
+        for (let i = 0; i < bank.count; i++) this.clearEntry((start + bank.touched[i]) >> 2);
+      }
+    }
+    bank.count = 0;
+  }
+
+  /** Forgets everything, and which context each bank was of; a bank must be selected next. */
+  dropAll(): void {
+    for (let i = 0; i < INLINE.banks; i++) {
+      this.banks[i].count = MAX_TOUCHED + 1;
+      this.clear(i);
+      this.banks[i].processor = -1;
+    }
+    this.activate(0);
+  }
+
+  /** Empties the banks of a VPID, or all. */
+  dropVpid(vpid: number | undefined): void {
+    for (let i = 0; i < INLINE.banks; i++) {
+      if (vpid === undefined || this.banks[i].vpid === vpid) this.clear(i);
+    }
+  }
+
+  /** Drops one linear page from all banks. */
+  dropLinear(low: number, high: number): void {
+    const { u32 } = this.memory;
+    const offset = this.offsetOf(low);
+    for (const map of MAPS) {
+      for (let i = 0; i < INLINE.banks; i++) {
+        const at = (map + i * INLINE_BANK_SIZE + offset) >> 2;
+        if (u32[at] === low && u32[at + 1] === high) this.clearEntry(at);
+      }
+    }
+  }
+
+  /** Drops a physical page from the store maps, and from the load maps too if asked. */
+  dropPhysical(page: number, loads: boolean): void {
+    const host = RAM_BASE + page * 4096;
+    this.dropStoresWhere(loads ? [INLINE.load, INLINE.store] : [INLINE.store], host);
+  }
+
+  /** Empties the store maps. */
+  dropStores(): void {
+    this.dropStoresWhere([INLINE.store], undefined);
+  }
+
+  private dropStoresWhere(maps: readonly number[], host: number | undefined): void {
+    const { u32 } = this.memory;
+    for (const map of maps) {
+      for (let number = 0; number < INLINE.banks; number++) {
+        const { count, touched } = this.banks[number];
+        const all = count > MAX_TOUCHED;
+        const start = map + number * INLINE_BANK_SIZE;
+        for (let i = 0; i < (all ? INLINE.entries : count); i++) {
+          const at = (start + (all ? i * INLINE.entrySize : touched[i])) >> 2;
+          if (host === undefined || (u32[at] + u32[at + 2]) >>> 0 === host) this.clearEntry(at);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,279 @@
+import { raise, VECTOR } from '../cpu/faults';
+import type { Processor } from '../cpu/processor';
+import { CONTROL, RAM_BASE } from '../state/layout';
+import { CR0, CR4, EFER } from '../tables/control-registers';
+import { TLB } from './tlb';
+
+/** Kinds of access, as bits. */
+export const KIND = {
+  READ: 0,
+  WRITE: 1,
+  FETCH: 2,
+  USER: 4,
+  /** descriptor tables and other accesses SMAP's AC does not excuse */ IMPLICIT: 8,
+} as const;
+
+const PTE = { P: 1, W: 2, U: 4, A: 0x20, D: 0x40, PS: 0x80, G: 0x100 } as const;
+const NX_HIGH = 0x8000_0000;
+const PF = { PRESENT: 1, WRITE: 2, USER: 4, RESERVED: 8, FETCH: 0x10 } as const;
+
+/** A walk's answer; one object is reused. */
+export interface WalkResult {
+  /** Physical page number. */
+  frame: number;
+  /** TLB flags. */
+  flags: number;
+  /** log2 of the page size. */
+  shift: number;
+}
+
+/** Whether translation flags allow an access in the processor's present mode (dirty bits apart). */
+export function permits(cpu: Processor, flags: number, kind: number): boolean {
+  const ept = kind & KIND.FETCH ? TLB.EPT_EXECUTE : kind & KIND.WRITE ? TLB.EPT_WRITE : TLB.EPT_READ;
+  return (flags & ept) !== 0 && guestPermits(cpu, flags, kind);
+}
+
+/** The part of `permits` that guest paging decides: SDM "Determination of Access Rights". */
+function guestPermits(cpu: Processor, flags: number, kind: number): boolean {
+  const userPage = (flags & TLB.USER) !== 0;
+  const cr4 = cpu.field32(CONTROL.cr4);
+  if (kind & KIND.FETCH) {
+    if ((flags & TLB.EXECUTABLE) === 0) return false;
+    return kind & KIND.USER ? userPage : !(userPage && (cr4 & CR4.SMEP) !== 0);
+  }
+  const writable = (flags & TLB.WRITABLE) !== 0;
+  if (kind & KIND.USER) return userPage && (writable || (kind & KIND.WRITE) === 0);
+  if (userPage && (cr4 & CR4.SMAP) !== 0 && ((kind & KIND.IMPLICIT) !== 0 || (cpu.rflags & 0x4_0000) === 0))
+    return false;
+  return (kind & KIND.WRITE) === 0 || writable || (cpu.field32(CONTROL.cr0) & CR0.WP) === 0;
+}
+
+/**
+ * Page walks, SDM "Paging": 32-bit, PAE and 4-level. Every access to a paging structure and the final one go through EPT where
+ * it is in use. Accessed and dirty bits are written only once nothing can fault any more.
+ */
+export class PageWalker {
+  private readonly result: WalkResult = { frame: 0, flags: 0, shift: 12 };
+  // Entries passed on the way: physical address and low word as read.
+  private readonly at = [0, 0, 0, 0];
+  private readonly guestAt = [0, 0, 0, 0];
+  private readonly value = [0, 0, 0, 0];
+  private entryLow = 0;
+  private entryHigh = 0;
+
+  constructor(private readonly cpu: Processor) {}
+
+  /** Translates, or raises #PF, or makes an EPT exit. */
+  walk(low: number, high: number, kind: number): WalkResult {
+    const { cpu } = this;
+    const cr0 = cpu.field32(CONTROL.cr0);
+    if ((cr0 & CR0.PG) === 0)
+      return this.finish(low, high, kind, low, TLB.WRITABLE | TLB.USER | TLB.EXECUTABLE | TLB.DIRTY, 12);
+    const cr4 = cpu.field32(CONTROL.cr4);
+    const efer = cpu.field32(CONTROL.efer);
+    if (efer & EFER.LMA) return this.walkLong(low, high, kind, efer);
+    if (cr4 & CR4.PAE) return this.walkPae(low, kind, efer);
+    return this.walk32(low, kind, cr4);
+  }
+
+  private fault(low: number, high: number, kind: number, bits: number): never {
+    const { cpu } = this;
+    const fetchBit =
+      (kind & KIND.FETCH) !== 0 &&
+      ((cpu.field32(CONTROL.cr4) & CR4.SMEP) !== 0 ||
+        ((cpu.field32(CONTROL.efer) & EFER.NXE) !== 0 && (cpu.field32(CONTROL.cr4) & CR4.PAE) !== 0));
+    const code =
+      bits | (kind & KIND.WRITE ? PF.WRITE : 0) | (kind & KIND.USER ? PF.USER : 0) | (fetchBit ? PF.FETCH : 0);
+    raise(VECTOR.PF, code, (BigInt(high) << 32n) | BigInt(low));
+  }
+
+  /** Physical address of a guest-physical one that holds a paging-structure entry. */
+  private structure(guestPhysical: number, low: number, high: number, write: boolean): number {
+    const { vmx } = this.cpu;
+    if (!vmx.ept) return guestPhysical;
+    const { physical } = vmx.translate(BigInt(guestPhysical), {
+      read: true,
+      write,
+      fetch: false,
+      linear: (BigInt(high) << 32n) | BigInt(low),
+      pagingStructure: true,
+    });
+    return physical - (physical % 4096) + (guestPhysical % 4096);
+  }
+
+  /** Reads an entry of `size` bytes into entryLow and entryHigh and notes it as the level-th of the walk. */
+  private read(level: number, guestPhysical: number, size: 4 | 8, low: number, high: number): void {
+    const { memory, bus } = this.cpu;
+    const at = this.structure(guestPhysical, low, high, false);
+    if (memory.isRam(at, size)) {
+      const word = (RAM_BASE + at) >>> 2;
+      this.entryLow = memory.u32[word];
+      this.entryHigh = size === 8 ? memory.u32[word + 1] : 0;
+    } else {
+      this.entryLow = Number(bus.read(at, 4));
+      this.entryHigh = size === 8 ? Number(bus.read(at + 4, 4)) : 0;
+    }
+    this.guestAt[level] = guestPhysical;
+    this.at[level] = at;
+    this.value[level] = this.entryLow;
+  }
+
+  private walkLong(low: number, high: number, kind: number, efer: number): WalkResult {
+    const { cpu } = this;
+    const physicalHigh = 2 ** (cpu.model.physicalBits - 32) - 1;
+    const reservedHigh = (0x000f_ffff & ~physicalHigh) | (efer & EFER.NXE ? 0 : NX_HIGH);
+    let table = (cpu.field32(CONTROL.cr3) & ~0xfff) >>> 0;
+    table += (cpu.field32(CONTROL.cr3 + 4) & physicalHigh) * 2 ** 32;
+    let all = PTE.W | PTE.U;
+    let noExecute = false;
+    for (let level = 0; ; level++) {
+      const index =
+        level === 0
+          ? (high >>> 7) & 0x1ff
+          : level === 1
+            ? ((high << 2) | (low >>> 30)) & 0x1ff
+            : (low >>> (level === 2 ? 21 : 12)) & 0x1ff;
+      this.read(level, table + index * 8, 8, low, high);
+      const lowWord = this.entryLow;
+      const highWord = this.entryHigh;
+      if ((lowWord & PTE.P) === 0) this.fault(low, high, kind, 0);
+      if ((highWord & reservedHigh) !== 0 || (level === 0 && (lowWord & PTE.PS) !== 0)) {
+        this.fault(low, high, kind, PF.PRESENT | PF.RESERVED);
+      }
+      all &= lowWord;
+      noExecute ||= (highWord & NX_HIGH) !== 0;
+      const page = level === 3 || (level > 0 && (lowWord & PTE.PS) !== 0);
+      const address = (lowWord & ~0xfff) >>> 0;
+      if (!page) {
+        table = address + (highWord & physicalHigh) * 2 ** 32;
+        continue;
+      }
+      const shift = level === 3 ? 12 : level === 2 ? 21 : 30;
+      // Below the address only bit 12 (PAT) of a large page may be set.
+      const within = 2 ** shift - 1;
+      if (shift > 12 && (lowWord & within & ~0x1fff) !== 0) this.fault(low, high, kind, PF.PRESENT | PF.RESERVED);
+      const base = ((lowWord & ~within & ~0xfff) >>> 0) + (highWord & physicalHigh) * 2 ** 32;
+      return this.leaf(level, low, high, kind, base + ((low & within) >>> 0), all, noExecute, shift);
+    }
+  }
+
+  private walkPae(low: number, kind: number, efer: number): WalkResult {
+    const { cpu } = this;
+    const physicalHigh = 2 ** (cpu.model.physicalBits - 32) - 1;
+    const reservedHigh = (0x7fff_ffff & ~physicalHigh) | (efer & EFER.NXE ? 0 : NX_HIGH);
+    const pdpte = (CONTROL.pdpte >> 2) + (low >>> 30) * 2;
+    if ((cpu.memory.u32[pdpte] & PTE.P) === 0) this.fault(low, 0, kind, 0);
+    let table = ((cpu.memory.u32[pdpte] & ~0xfff) >>> 0) + (cpu.memory.u32[pdpte + 1] & physicalHigh) * 2 ** 32;
+    let all = PTE.W | PTE.U;
+    let noExecute = false;
+    for (let level = 0; ; level++) {
+      this.read(level, table + ((low >>> (level === 0 ? 21 : 12)) & 0x1ff) * 8, 8, low, 0);
+      const lowWord = this.entryLow;
+      const highWord = this.entryHigh;
+      if ((lowWord & PTE.P) === 0) this.fault(low, 0, kind, 0);
+      if ((highWord & reservedHigh) !== 0) this.fault(low, 0, kind, PF.PRESENT | PF.RESERVED);
+      all &= lowWord;
+      noExecute ||= (highWord & NX_HIGH) !== 0;
+      if (level === 0 && (lowWord & PTE.PS) === 0) {
+        table = ((lowWord & ~0xfff) >>> 0) + (highWord & physicalHigh) * 2 ** 32;
+        continue;
+      }
+      const shift = level === 0 ? 21 : 12;
+      const within = 2 ** shift - 1;
+      if (shift > 12 && (lowWord & within & ~0x1fff) !== 0) this.fault(low, 0, kind, PF.PRESENT | PF.RESERVED);
+      const base = ((lowWord & ~within & ~0xfff) >>> 0) + (highWord & physicalHigh) * 2 ** 32;
+      return this.leaf(level, low, 0, kind, base + (low & within), all, noExecute, shift);
+    }
+  }
+
+  private walk32(low: number, kind: number, cr4: number): WalkResult {
+    const { cpu } = this;
+    const directory = (cpu.field32(CONTROL.cr3) & ~0xfff) >>> 0;
+    this.read(0, directory + (low >>> 22) * 4, 4, low, 0);
+    const entry = this.entryLow;
+    if ((entry & PTE.P) === 0) this.fault(low, 0, kind, 0);
+    if ((entry & PTE.PS) !== 0 && (cr4 & CR4.PSE) !== 0) {
+      // PSE-36: bits 20:13 are physical address bits 39:32; bit 21 is reserved.
+      if (entry & 0x20_0000) this.fault(low, 0, kind, PF.PRESENT | PF.RESERVED);
+      const base = ((entry & ~0x3f_ffff) >>> 0) + ((entry >>> 13) & 0xff) * 2 ** 32;
+      return this.leaf(0, low, 0, kind, base + (low & 0x3f_ffff), entry, false, 22);
+    }
+    this.read(1, ((entry & ~0xfff) >>> 0) + ((low >>> 12) & 0x3ff) * 4, 4, low, 0);
+    const page = this.entryLow;
+    if ((page & PTE.P) === 0) this.fault(low, 0, kind, 0);
+    return this.leaf(1, low, 0, kind, ((page & ~0xfff) >>> 0) + (low & 0xfff), entry & page, false, 12);
+  }
+
+  /** Checks the rights, translates the final address, and only then sets accessed and dirty bits. */
+  private leaf(
+    level: number,
+    low: number,
+    high: number,
+    kind: number,
+    guestPhysical: number,
+    all: number,
+    noExecute: boolean,
+    shift: number,
+  ): WalkResult {
+    const { cpu } = this;
+    const last = this.value[level];
+    const write = (kind & KIND.WRITE) !== 0;
+    const flags =
+      (all & PTE.W ? TLB.WRITABLE : 0) |
+      (all & PTE.U ? TLB.USER : 0) |
+      (noExecute ? 0 : TLB.EXECUTABLE) |
+      (write || (last & PTE.D) !== 0 ? TLB.DIRTY : 0) |
+      ((last & PTE.G) !== 0 && (cpu.field32(CONTROL.cr4) & CR4.PGE) !== 0 ? TLB.GLOBAL : 0);
+    if (!guestPermits(cpu, flags, kind)) this.fault(low, high, kind, PF.PRESENT);
+    for (let i = 0; i <= level; i++) {
+      if (this.wanted(i, level, write) !== this.value[i]) this.structure(this.guestAt[i], low, high, true);
+    }
+    const result = this.finish(low, high, kind, guestPhysical, flags, shift);
+    for (let i = 0; i <= level; i++) {
+      const wanted = this.wanted(i, level, write);
+      if (wanted === this.value[i]) continue;
+      if (cpu.memory.isRam(this.at[i], 4)) cpu.memory.write32(this.at[i], wanted);
+      else cpu.bus.write(this.at[i], 4, BigInt(wanted >>> 0));
+    }
+    return result;
+  }
+
+  /** The low word of an entry with its accessed and dirty bits as this walk leaves them. */
+  private wanted(i: number, leaf: number, write: boolean): number {
+    return (this.value[i] | PTE.A | (i === leaf && write ? PTE.D : 0)) >>> 0;
+  }
+
+  private finish(
+    low: number,
+    high: number,
+    kind: number,
+    guestPhysical: number,
+    flags: number,
+    shift: number,
+  ): WalkResult {
+    const { vmx } = this.cpu;
+    const { result } = this;
+    result.shift = shift;
+    if (!vmx.ept) {
+      result.frame = Math.floor(guestPhysical / 4096);
+      result.flags = flags | TLB.EPT_READ | TLB.EPT_WRITE | TLB.EPT_EXECUTE;
+      return result;
+    }
+    const write = (kind & KIND.WRITE) !== 0;
+    const fetch = (kind & KIND.FETCH) !== 0;
+    const ept = vmx.translate(BigInt(guestPhysical), {
+      read: !write && !fetch,
+      write,
+      fetch,
+      linear: (BigInt(high) << 32n) | BigInt(low),
+      pagingStructure: false,
+    });
+    result.frame = Math.floor(ept.physical / 4096);
+    result.flags =
+      (ept.needsDirty ? flags & ~TLB.DIRTY : flags) |
+      (ept.read ? TLB.EPT_READ : 0) |
+      (ept.write ? TLB.EPT_WRITE : 0) |
+      (ept.execute ? TLB.EPT_EXECUTE : 0);
+    return result;
+  }
+}
