@@ -30,6 +30,7 @@ import {
   loadI32,
   loadI32From16U,
   loadI32From8U,
+  geS32,
   geU32,
   gtU,
   ltS32,
@@ -84,7 +85,7 @@ export interface InterpreterFrame {
   readonly fault: Label;
 }
 
-/** Subtracted from the budget to make the next block's entry fail: a slow store asked for the boundary to be looked at. */
+/** Subtracted (once) from the budget to make the next block's entry fail: a slow store asked for the boundary to be looked at. */
 export const BUDGET_BORROW = 0x4000_0000;
 
 const PAGE_MASK = -4096n;
@@ -272,7 +273,9 @@ export class InterpreterContext implements EmitContext {
     const held = this.hold32(status);
     f.if(held);
     f.brIf(this.frame.fault, eq32(held, i32(1)));
+    f.if(geS32(this.budget, i32(0)));
     f.set(this.frame.budget, sub32(this.budget, i32(BUDGET_BORROW)));
+    f.end();
     f.end();
   }
 
@@ -386,7 +389,7 @@ export class InterpreterContext implements EmitContext {
     this.ended = true;
   }
   raise(vector: RaisedVector): void {
-    this.raiseWith(vector);
+    this.raiseWith(vector, vector === VECTOR.GP ? 0 : undefined);
   }
   private raiseWith(vector: number, errorCode?: number): void {
     const { f } = this;

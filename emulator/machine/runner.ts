@@ -1,0 +1,254 @@
+import type { Stop } from '../api';
+import type { CodeCache, CodeMode } from '../codegen/code-cache';
+import { EXIT } from '../codegen/exits';
+import type { RunFunction } from '../codegen/interpreter';
+import { BUDGET_BORROW } from '../codegen/interpreter-context';
+import { boundary, needsBoundary, needsSingleStep } from '../cpu/boundary';
+import { deliverException } from '../cpu/exceptions';
+import { PENDING_KIND, VECTOR } from '../cpu/faults';
+import type { Processor } from '../cpu/processor';
+import { RECORD } from '../decode/record';
+import type { Platform } from '../devices/platform';
+import { BOUNDARY, MACHINE, PENDING, SCRATCH } from '../state/layout';
+import type { TransitionLog } from '../vmx/transitions';
+import type { Breakpoints } from './breakpoints';
+import { CodeModes } from './code-modes';
+import type { Host } from './interpreter-host';
+
+/** Instructions the interpreter is given at most at once. */
+const MAX_SLICE = 0x1000_0000;
+const POWERED_OFF = 0x8000_0000;
+const ACTIVITY = { ACTIVE: 0, HLT: 1 } as const;
+
+/** What the outer loop drives. */
+export interface RunnerParts {
+  readonly cpu: Processor;
+  readonly platform: Platform;
+  readonly code: CodeCache;
+  readonly host: Host;
+  readonly interpret: RunFunction;
+  readonly transitions: TransitionLog;
+  readonly breakpoints: Breakpoints;
+  /** Layer that executes next. */
+  currentLayer(): number;
+}
+
+/**
+ * The outer loop. Between instructions it lets time and events happen, then gives the interpreter as many instructions as
+ * can pass before the next thing that is due.
+ */
+export class Runner {
+  private readonly modes = new CodeModes();
+  private readonly cpu: Processor;
+  /** EXIT of the last call of the interpreter. */
+  private exit: number = EXIT.NONE;
+  private interpreting = false;
+
+  constructor(private readonly parts: RunnerParts) {
+    this.cpu = parts.cpu;
+  }
+
+  /** Code mode of the processor as it stands. */
+  get mode(): CodeMode {
+    return this.modes.current(this.cpu);
+  }
+
+  /** Machine time, to the instruction even while one is executing. */
+  now(): bigint {
+    const time = this.cpu.field(MACHINE.time);
+    if (!this.interpreting) return time;
+    const { memory } = this.cpu;
+    const left = unborrowed(memory.i32[SCRATCH.budget >> 2]);
+    const before = memory.view.getUint16(memory.u32[SCRATCH.record >> 2] + RECORD.before, true);
+    return time + BigInt(this.cpu.sliceBudget - left + before);
+  }
+
+  /** Runs at most `instructions`; may return earlier with 'limit' when a REP instruction takes long. */
+  run(instructions: number): Stop {
+    const end = this.time + BigInt(instructions);
+    let first = true;
+    for (;;) {
+      const left = Number(end - this.time);
+      if (left <= 0) return { kind: 'limit' };
+      const stop = this.turn(left, first);
+      if (stop !== undefined) return stop;
+      if (this.exit === EXIT.REPEAT) return { kind: 'limit' };
+      first = false;
+    }
+  }
+
+  step(): Stop {
+    const event = this.beforeInstruction();
+    if (event === 'proceed') this.single();
+    else if (event !== 'happened') return event;
+    return this.requestedStop() ?? { kind: 'limit' };
+  }
+
+  private get time(): bigint {
+    return this.cpu.field(MACHINE.time);
+  }
+
+  /** @param first nothing has run yet since the caller resumed: a breakpoint at RIP is where it stands, not a stop */
+  private turn(left: number, first: boolean): Stop | undefined {
+    this.exit = EXIT.NONE;
+    const event = this.beforeInstruction();
+    if (event === 'happened') return this.requestedStop();
+    if (event !== 'proceed') return event;
+    if (first && this.atBreakpoint()) this.single();
+    else if (needsSingleStep(this.cpu)) {
+      if (!first && this.atBreakpoint()) return this.breakpointStop();
+      this.single();
+    } else {
+      const stop = this.runBlocks(this.budget(left));
+      if (stop !== undefined) return stop;
+    }
+    return this.requestedStop();
+  }
+
+  /** Lets happen what is due at this boundary. */
+  private beforeInstruction(): 'proceed' | 'happened' | Stop {
+    const { cpu, parts } = this;
+    const stop = this.requestedStop();
+    if (stop !== undefined) return stop;
+    parts.platform.changed = false;
+    const due = parts.platform.nextEvent();
+    if (due !== undefined && due <= this.time) parts.platform.advance(this.time);
+    if (needsBoundary(cpu) && boundary(cpu)) return 'happened';
+    return cpu.field32(BOUNDARY.activity) === ACTIVITY.ACTIVE ? 'proceed' : this.idle();
+  }
+
+  /** A processor that is not active waits for the next event, which comes at once. */
+  private idle(): 'happened' | Stop {
+    const { cpu, parts } = this;
+    if (cpu.field32(BOUNDARY.activity) !== ACTIVITY.HLT) {
+      const aborted = parts.transitions.last?.kind === 'abort';
+      return { kind: 'shutdown', cause: aborted ? 'vmx-abort' : 'triple-fault', chain: cpu.faultChain };
+    }
+    const due = parts.platform.nextEvent();
+    if (due === undefined) return { kind: 'halted' };
+    if (due > this.time) cpu.setField(MACHINE.time, due);
+    return 'happened';
+  }
+
+  /** A stop that what just happened asks for. */
+  private requestedStop(): Stop | undefined {
+    const { cpu, parts } = this;
+    const power = cpu.field32(MACHINE.poweredOff);
+    if ((power & POWERED_OFF) !== 0) return { kind: 'poweroff', status: power & 0xff };
+    if (!parts.transitions.stopRequested) return undefined;
+    parts.transitions.stopRequested = false;
+    const transition = parts.transitions.last;
+    return transition === undefined ? undefined : { kind: 'transition', transition };
+  }
+
+  /** Instructions that may pass before the next timed event. */
+  private budget(left: number): number {
+    const due = this.parts.platform.nextEvent();
+    const budget = Math.min(left, MAX_SLICE);
+    return due === undefined ? budget : Math.min(budget, Math.max(1, Number(due - this.time)));
+  }
+
+  private get linearRip(): bigint {
+    const { codeSize, csBase } = this.mode;
+    return codeSize === 64 ? this.cpu.rip : (this.cpu.rip + csBase) & 0xffff_ffffn;
+  }
+
+  private atBreakpoint(): boolean {
+    const { breakpoints } = this.parts;
+    return !breakpoints.isEmpty && breakpoints.matches(this.linearRip, () => this.parts.currentLayer());
+  }
+
+  private breakpointStop(): Stop {
+    return { kind: 'breakpoint', linear: this.linearRip };
+  }
+
+  /** Runs decoded blocks until the budget is used up or the boundary has to be looked at. */
+  private runBlocks(budget: number): Stop | undefined {
+    const { cpu, parts } = this;
+    let left = budget;
+    while (left > 0) {
+      const { mode } = this;
+      const record = this.fetch(() => parts.code.lookup(cpu.rip, mode));
+      if (record === undefined) return undefined;
+      // The tail of the budget is shorter than the block: to the exact count by single steps.
+      const fits = cpu.memory.view.getUint16(record + RECORD.count, true) <= left;
+      if (fits) left -= this.interpret(record, left);
+      if (!fits || this.exit === EXIT.BREAK) {
+        if (this.atBreakpoint()) return this.breakpointStop();
+        left -= this.single();
+      }
+      if (leavesBlocks(this.exit)) return undefined;
+    }
+    return undefined;
+  }
+
+  /** Executes the one instruction at RIP; returns 1 if it retired, else 0. */
+  private single(): number {
+    const { mode } = this;
+    const record = this.fetch(() => this.parts.code.single(this.cpu.rip, mode));
+    return record === undefined ? 0 : this.interpret(record, 1);
+  }
+
+  /** Finds the code at RIP; if fetching it faults, delivers that and gives undefined. */
+  private fetch(find: () => number | undefined): number | undefined {
+    const { cpu, parts } = this;
+    parts.code.enterMode(this.mode);
+    try {
+      const record = find();
+      if (record !== undefined) return record;
+      // No memory answers: all ones, which is no instruction.
+      cpu.setField32(PENDING.kind, PENDING_KIND.EXCEPTION);
+      cpu.setField32(PENDING.vector, VECTOR.UD);
+      cpu.setField32(PENDING.hasErrorCode, 0);
+    } catch (thrown) {
+      parts.host.noteFault(thrown);
+    }
+    this.exit = EXIT.FAULT;
+    this.deliverPending();
+    return undefined;
+  }
+
+  /** Runs from a record; time goes on by the instructions retired, which are returned. */
+  private interpret(record: number, budget: number): number {
+    const { cpu, parts } = this;
+    cpu.sliceBudget = budget;
+    this.interpreting = true;
+    this.exit = parts.interpret(record, budget);
+    this.interpreting = false;
+    parts.host.restoreMark();
+    const left = cpu.memory.i32[SCRATCH.budget >> 2];
+    const used = budget - unborrowed(left);
+    // A store in the block's last instruction asked for the boundary to be looked at.
+    if (left < 0 && this.exit !== EXIT.FAULT) this.exit = EXIT.EVENT;
+    cpu.sliceBudget = 0;
+    cpu.memory.i32[SCRATCH.budget >> 2] = 0;
+    if (used > 0) {
+      cpu.setField(MACHINE.time, cpu.field(MACHINE.time) + BigInt(used));
+      cpu.setField(MACHINE.retired, cpu.field(MACHINE.retired) + BigInt(used));
+    }
+    if (this.exit === EXIT.FAULT) this.deliverPending();
+    return used;
+  }
+
+  private deliverPending(): void {
+    const { cpu } = this;
+    const kind = cpu.field32(PENDING.kind);
+    cpu.setField32(PENDING.kind, PENDING_KIND.NONE);
+    if (kind !== PENDING_KIND.EXCEPTION) return;
+    deliverException(cpu, {
+      vector: cpu.field32(PENDING.vector),
+      errorCode: cpu.field32(PENDING.hasErrorCode) === 0 ? undefined : cpu.field32(PENDING.errorCode),
+      address: cpu.field(PENDING.address),
+    });
+  }
+}
+
+/** Whether the instruction boundary has to be looked at after an exit. */
+function leavesBlocks(exit: number): boolean {
+  return exit === EXIT.FAULT || exit === EXIT.EVENT || exit === EXIT.REPEAT;
+}
+
+/** A budget less what a slow store borrowed to end the block. */
+function unborrowed(left: number): number {
+  return left < 0 ? left + BUDGET_BORROW : left;
+}
