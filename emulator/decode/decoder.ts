@@ -109,8 +109,9 @@ export class Decoder {
     }
     const long = mode.codeSize === 64;
     let index = this.lookup.find(opcode, this.modrm, this.slot(), long, (this.rex & REX_W) !== 0);
-    // 90 is XCHG of the opcode's register like its neighbours once REX.B makes that R8.
-    if (opcode === 0x90 && (this.rex & REX_B) !== 0) index = this.lookup.find(0x91, 0, SLOT.NONE, long, false);
+    // 90 is XCHG of the opcode's register like its neighbours once REX.B makes that R8; PAUSE stays PAUSE.
+    if (opcode === 0x90 && (this.rex & REX_B) !== 0 && this.repeat !== 0xf3)
+      index = this.lookup.find(0x91, 0, SLOT.NONE, long, false);
     if (index < 0) return this.undefined();
     return this.operands(COMPILED_ROWS[index], opcode);
   }
@@ -258,7 +259,7 @@ export class Decoder {
     const indexed = memory && out.index !== PSEUDO.ZERO;
     const direct = mode.codeSize === 64 && address === 3 && !based;
     if (memory && row.accesses) {
-      // POP to memory addresses with RSP after its own increment.
+      // POP to memory addresses with RSP after its own increment; its semantics and `ea` see RSP before it.
       if (row.key === 'pop' && out.base === RSP) out.disp += BigInt(1 << size);
       if (!direct) {
         out.eaIndex = eaIndex(address, based || !mode.flat, indexed);

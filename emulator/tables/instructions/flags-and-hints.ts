@@ -16,7 +16,7 @@ export const FLAGS_AND_HINTS_ROWS: readonly InstructionRow[] = [
   cold('FA', 'CLI', '', '-', 'cli', ENDS),
   cold('FB', 'STI', '', '-', 'sti', ENDS),
 
-  // With REX.B, 90 is XCHG R8, RAX: the decoder leaves these two rows for the opcode register's row.
+  // With REX.B, 90 without F3 is XCHG R8, RAX: there the decoder takes the opcode register's row.
   hot('90', 'NOP', '', '-', 'nop'),
   cold('F3 90', 'PAUSE', '', '-', 'pause'),
   hot('0F 0D /r', 'PREFETCHW', 'Ev', '-', 'nop'),
