@@ -1,0 +1,47 @@
+interface Slot<T> {
+  readonly number: number;
+  value: T;
+  generation: number;
+}
+
+/**
+ * Numbers for things the client refers to later. A thing is known by its parent's number and its name, and gets the same number
+ * when it comes again after the next stop, so trees stay open. What was not asked for during two generations is forgotten.
+ */
+export class HandleTree<T> {
+  private generation = 0;
+  private next = 1;
+  private readonly byKey = new Map<string, Slot<T>>();
+  private readonly byNumber = new Map<number, { readonly key: string; readonly slot: Slot<T> }>();
+
+  /** The number of a thing; parent 0 is the root. */
+  create(parent: number, name: string, value: T): number {
+    const key = `${parent} ${name}`;
+    const known = this.byKey.get(key);
+    if (known !== undefined) {
+      known.value = value;
+      known.generation = this.generation;
+      return known.number;
+    }
+    const slot: Slot<T> = { number: this.next++, value, generation: this.generation };
+    this.byKey.set(key, slot);
+    this.byNumber.set(slot.number, { key, slot });
+    return slot.number;
+  }
+
+  /** Undefined for a number never given out, or forgotten. */
+  get(number: number): T | undefined {
+    return this.byNumber.get(number)?.slot.value;
+  }
+
+  /** The machine has moved. */
+  nextGeneration(): void {
+    this.generation++;
+    for (const [number, { key, slot }] of this.byNumber) {
+      if (slot.generation < this.generation - 1) {
+        this.byNumber.delete(number);
+        this.byKey.delete(key);
+      }
+    }
+  }
+}
