@@ -42,22 +42,15 @@ export const push: Semantic = (c, shape) => {
 export const pushImmediate: Semantic = (c, shape) => pushValue(c, shape, operandWidth(shape), c.imm());
 
 /**
- * POP. An address based on RSP is computed with RSP already incremented (the decoder sees to that where the address is
- * computed by a record before this one), yet RSP must stay if the store faults. POP RSP ends with the popped value.
+ * POP. An address based on RSP is the one after the increment, which the decoder has added to the displacement, because
+ * RSP must stay if the store faults. POP RSP ends with the popped value.
  */
 export const pop: Semantic = (c, shape) => {
   const size = operandWidth(shape);
-  const before = stackPointer(c, shape);
   const { value, popped } = readTop(c, shape, size);
+  if (shape.form === 'M') c.store(size, c.ea(), value);
   setStackPointer(c, shape, popped);
-  if (shape.form === 'R') {
-    c.setReg('d', size, value);
-    return;
-  }
-  const address = c.hold(c.ea());
-  setStackPointer(c, shape, before);
-  c.store(size, address, value);
-  setStackPointer(c, shape, popped);
+  if (shape.form === 'R') c.setReg('d', size, value);
 };
 
 export const pushFlags: Semantic = (c, shape) => {
