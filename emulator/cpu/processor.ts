@@ -5,6 +5,9 @@ import type { MachineMemory } from '../state/memory';
 import type { CpuModel } from '../tables/cpu-models';
 import type { Mmu } from '../mmu/mmu';
 import type { Intercepts } from './intercepts';
+import type { FaultStep } from '../api';
+import type { DeliveredEvent } from './exceptions';
+import type { MsrHook } from './msr-access';
 import { readArithmeticFlags, writeArithmeticFlags } from '../semantics/flags';
 
 /** Index of a segment register in SEGMENT_ORDER. */
@@ -24,6 +27,17 @@ export class Processor {
   ports!: PortDevice;
   bus!: PhysicalBus;
   interrupts!: InterruptSource;
+
+  /** The event whose delivery is under way; VM exits during it fill the IDT-vectoring information from it. */
+  delivering: DeliveredEvent | undefined;
+  /** Why the delivery under way failed, in a sentence; empty while it has not. */
+  deliveryFailure = '';
+  /** Events of the last delivery that could not be delivered, oldest first: after a triple fault, its story. */
+  readonly faultChain: FaultStep[] = [];
+  /** The instruction just executed was an INT n: no single-step trap follows it. */
+  trapSuppressed = false;
+  /** MSRs that other units implement (x2APIC, VMX capabilities), asked before the MSR table. */
+  readonly msrHooks: MsrHook[] = [];
 
   constructor(
     readonly memory: MachineMemory,

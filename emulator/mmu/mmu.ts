@@ -14,6 +14,9 @@ export interface Mmu {
   /** Faults now if the whole range could not be written; changes nothing but A/D bits. */
   probeWrite(linear: bigint, size: number): void;
 
+  /** The same for a privilege level about to be entered. */
+  probeWriteAs(linear: bigint, size: number, user: boolean): void;
+
   /** Segment-checked linear address of an offset; raises #GP or #SS. `segment` is an index in SEGMENT_ORDER. */
   linear(segment: number, offset: bigint, size: number, write: boolean, addressSize: 2 | 4 | 8): bigint;
 

@@ -1,0 +1,134 @@
+import { BOUNDARY, CONTROL, FLAGS, MACHINE } from '../state/layout';
+import { RFLAGS } from '../tables/control-registers';
+import { deliverException, deliverInterrupt, deliverNmi, type Delivery } from './exceptions';
+import { VECTOR } from './faults';
+import type { Processor } from './processor';
+import { resetProcessor } from './reset';
+
+/** Bits of BOUNDARY.latched. */
+export const LATCHED = { NMI: 1, INIT: 2, SIPI: 4, VECTOR_SHIFT: 8 } as const;
+
+/** BOUNDARY.activity and VMCS activity state. */
+export const ACTIVITY = { ACTIVE: 0, HLT: 1, SHUTDOWN: 2, WAIT_FOR_SIPI: 3 } as const;
+
+/** BOUNDARY.interruptibility and VMCS interruptibility state. */
+export const BLOCKING = { STI: 1, MOV_SS: 2, SMI: 4, NMI: 8 } as const;
+
+const BLOCKING_SHADOW = BLOCKING.STI | BLOCKING.MOV_SS;
+
+/** Pending debug exceptions: single step. */
+const PENDING_BS = 0x4000;
+
+/** Whether `boundary` might do anything but let the next instruction run. */
+export function needsBoundary(cpu: Processor): boolean {
+  const { memory } = cpu;
+  if (memory.u32[BOUNDARY.activity >> 2] !== ACTIVITY.ACTIVE || memory.u32[BOUNDARY.latched >> 2] !== 0) return true;
+  if ((memory.u32[BOUNDARY.interruptibility >> 2] & BLOCKING_SHADOW) !== 0) return true;
+  if (memory.u32[BOUNDARY.pendingDebug >> 2] !== 0) return true;
+  if (cpu.vmx.inGuest) return true;
+  const flags = memory.u32[FLAGS.system >> 2];
+  if (flags & RFLAGS.TF) return true;
+  return (flags & RFLAGS.IF) !== 0 && cpu.interrupts.interruptPending(cpu.number);
+}
+
+/**
+ * True if the next instruction must be executed alone, with `afterInstruction` called behind it: a shadow ends after it, or it
+ * traps for single stepping.
+ */
+export function needsSingleStep(cpu: Processor): boolean {
+  const { u32 } = cpu.memory;
+  return (u32[FLAGS.system >> 2] & RFLAGS.TF) !== 0 || (u32[BOUNDARY.interruptibility >> 2] & BLOCKING_SHADOW) !== 0;
+}
+
+/** State of the boundary before an instruction, for `afterInstruction`. */
+export interface BeforeInstruction {
+  readonly trap: boolean;
+  readonly shadow: number;
+  /** Low word of the number of the last VM transition. */
+  readonly transitions: number;
+}
+
+export function beforeInstruction(cpu: Processor): BeforeInstruction {
+  const { u32 } = cpu.memory;
+  return {
+    trap: (u32[FLAGS.system >> 2] & RFLAGS.TF) !== 0,
+    shadow: u32[BOUNDARY.interruptibility >> 2] & BLOCKING_SHADOW,
+    transitions: u32[MACHINE.transitions >> 2],
+  };
+}
+
+/**
+ * An instruction that started in state `before` has retired: the shadow it ran in is over, and a trap is due if TF was set. A VM entry or exit
+ * has loaded another context, whose own state stands.
+ */
+export function afterInstruction(cpu: Processor, before: BeforeInstruction): void {
+  const { u32 } = cpu.memory;
+  const suppressed = cpu.trapSuppressed;
+  cpu.trapSuppressed = false;
+  if (u32[MACHINE.transitions >> 2] !== before.transitions) return;
+  u32[BOUNDARY.interruptibility >> 2] &= ~before.shadow;
+  if (before.trap && !suppressed) u32[BOUNDARY.pendingDebug >> 2] |= PENDING_BS;
+}
+
+/**
+ * What happens between two instructions, in the order of SDM "Priority Among Concurrent Events". Undefined: nothing did, and the next
+ * instruction runs if the processor is active.
+ */
+export function boundary(cpu: Processor): Delivery | undefined {
+  const latched = cpu.field32(BOUNDARY.latched);
+  const activity = cpu.field32(BOUNDARY.activity);
+  const blocking = cpu.field32(BOUNDARY.interruptibility);
+  if (activity === ACTIVITY.WAIT_FOR_SIPI && !cpu.vmx.inGuest) return startup(cpu, latched);
+
+  const init = (latched & LATCHED.INIT) !== 0;
+  if (init && !cpu.vmx.inOperation) {
+    cpu.setField32(BOUNDARY.latched, latched & ~(LATCHED.INIT | LATCHED.SIPI));
+    resetProcessor(cpu, 'init');
+    return boundary(cpu);
+  }
+  if (cpu.vmx.inGuest && init && cpu.vmx.boundary({ interrupt: false, nmi: false, init: true })) return 'exited';
+
+  if (activity === ACTIVITY.ACTIVE && (blocking & BLOCKING.MOV_SS) === 0) {
+    const traps = cpu.field(BOUNDARY.pendingDebug);
+    if (traps !== 0n) {
+      cpu.setField(BOUNDARY.pendingDebug, 0n);
+      return deliverException(cpu, { vector: VECTOR.DB, errorCode: undefined, address: traps & 0xe00fn });
+    }
+  }
+
+  const nmi = (latched & LATCHED.NMI) !== 0;
+  const interrupt = activity !== ACTIVITY.SHUTDOWN && cpu.interrupts.interruptPending(cpu.number);
+  if (cpu.vmx.inGuest) {
+    if (cpu.vmx.boundary({ interrupt, nmi, init: false })) return 'exited';
+  }
+  // VMX may have taken a latched request or woken the processor.
+  if (
+    nmi &&
+    (cpu.field32(BOUNDARY.latched) & LATCHED.NMI) !== 0 &&
+    (blocking & (BLOCKING.NMI | BLOCKING.MOV_SS)) === 0
+  ) {
+    cpu.setField32(BOUNDARY.latched, cpu.field32(BOUNDARY.latched) & ~LATCHED.NMI);
+    cpu.setField32(BOUNDARY.activity, ACTIVITY.ACTIVE);
+    return deliverNmi(cpu);
+  }
+  const enabled = (cpu.field32(FLAGS.system) & RFLAGS.IF) !== 0 && (blocking & BLOCKING_SHADOW) === 0;
+  if (interrupt && enabled) {
+    cpu.setField32(BOUNDARY.activity, ACTIVITY.ACTIVE);
+    return deliverInterrupt(cpu, cpu.interrupts.acknowledge(cpu.number));
+  }
+  return undefined;
+}
+
+/** Wait-for-SIPI outside VMX non-root operation. */
+function startup(cpu: Processor, latched: number): undefined {
+  if ((latched & LATCHED.SIPI) === 0) return undefined;
+  cpu.setField32(BOUNDARY.latched, 0);
+  const vector = (latched >>> LATCHED.VECTOR_SHIFT) & 0xff;
+  const codeSegment = 1;
+  cpu.setSegment(codeSegment, vector << 8, BigInt(vector << 12), 0xffff, 0x9b);
+  cpu.rip = 0n;
+  cpu.setField32(BOUNDARY.activity, ACTIVITY.ACTIVE);
+  cpu.setField(CONTROL.cr2, 0n);
+  cpu.mmu.contextChanged();
+  return undefined;
+}

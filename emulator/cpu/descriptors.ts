@@ -1,0 +1,131 @@
+import { DESCRIPTOR_TABLES } from '../state/layout';
+import { type Processor, SEG } from './processor';
+
+/** Access-rights bits of a segment register and of a descriptor, VMCS format. */
+export const ACCESS_RIGHTS = {
+  ACCESSED: 1,
+  /** Data: writable. Code: readable. */
+  WRITABLE: 2,
+  READABLE: 2,
+  /** Data: expand-down. Code: conforming. */
+  EXPAND_DOWN: 4,
+  CONFORMING: 4,
+  CODE: 8,
+  TYPE: 0xf,
+  /** Code or data rather than system. */
+  SEGMENT: 0x10,
+  PRESENT: 0x80,
+  LONG: 0x2000,
+  BIG: 0x4000,
+  GRANULAR: 0x8000,
+  UNUSABLE: 0x1_0000,
+} as const;
+
+/** System-segment types. */
+export const SYSTEM_TYPE = {
+  TSS16: 1,
+  LDT: 2,
+  TSS16_BUSY: 3,
+  CALL16: 4,
+  TASK_GATE: 5,
+  INTERRUPT16: 6,
+  TRAP16: 7,
+  TSS32: 9,
+  TSS32_BUSY: 0xb,
+  CALL32: 0xc,
+  INTERRUPT32: 0xe,
+  TRAP32: 0xf,
+} as const;
+
+/** A descriptor as read from its table. */
+export interface Descriptor {
+  readonly low: number;
+  readonly high: number;
+  /** Linear address of the descriptor. */
+  readonly at: bigint;
+  readonly base: bigint;
+  /** In bytes. */
+  readonly limit: number;
+  readonly access: number;
+  readonly dpl: number;
+  readonly present: boolean;
+}
+
+export const isNull = (selector: number): boolean => (selector & 0xfffc) === 0;
+export const dplOf = (access: number): number => (access >> 5) & 3;
+export const isCode = (access: number): boolean =>
+  (access & (ACCESS_RIGHTS.SEGMENT | ACCESS_RIGHTS.CODE)) === (ACCESS_RIGHTS.SEGMENT | ACCESS_RIGHTS.CODE);
+export const isConforming = (access: number): boolean => isCode(access) && (access & ACCESS_RIGHTS.CONFORMING) !== 0;
+export const isData = (access: number): boolean =>
+  (access & (ACCESS_RIGHTS.SEGMENT | ACCESS_RIGHTS.CODE)) === ACCESS_RIGHTS.SEGMENT;
+export const isWritableData = (access: number): boolean => isData(access) && (access & ACCESS_RIGHTS.WRITABLE) !== 0;
+
+/** Type of a system descriptor; -1 for code and data. */
+export const systemType = (access: number): number =>
+  access & ACCESS_RIGHTS.SEGMENT ? -1 : access & ACCESS_RIGHTS.TYPE;
+
+/** Descriptor of a selector that is not null, or undefined where it lies beyond its table. */
+export function readDescriptor(cpu: Processor, selector: number): Descriptor | undefined {
+  const offset = selector & 0xfff8;
+  let tableBase: bigint;
+  if (selector & 4) {
+    if (cpu.access(SEG.LDTR) & ACCESS_RIGHTS.UNUSABLE || offset + 7 > cpu.limit(SEG.LDTR)) return undefined;
+    tableBase = cpu.base(SEG.LDTR);
+  } else {
+    if (offset + 7 > cpu.field32(DESCRIPTOR_TABLES.gdtrLimit)) return undefined;
+    tableBase = cpu.field(DESCRIPTOR_TABLES.gdtrBase);
+  }
+  const at = tableBase + BigInt(offset);
+  return parseDescriptor(cpu.mmu.readSystem(at, 8), at);
+}
+
+export function parseDescriptor(raw: bigint, at: bigint): Descriptor {
+  const low = Number(BigInt.asUintN(32, raw));
+  const high = Number(raw >> 32n);
+  const access = (high >>> 8) & 0xf0ff;
+  const rawLimit = (low & 0xffff) | (high & 0xf_0000);
+  return {
+    low,
+    high,
+    at,
+    base: BigInt(((low >>> 16) | ((high & 0xff) << 16) | (high & 0xff00_0000)) >>> 0),
+    limit: access & ACCESS_RIGHTS.GRANULAR ? ((rawLimit << 12) | 0xfff) >>> 0 : rawLimit,
+    access,
+    dpl: dplOf(access),
+    present: (access & ACCESS_RIGHTS.PRESENT) !== 0,
+  };
+}
+
+/** Bits 63:32 of the base of a 16-byte system descriptor, added to its base. */
+export function readWideBase(cpu: Processor, descriptor: Descriptor): bigint {
+  return descriptor.base | (cpu.mmu.readSystem(descriptor.at + 8n, 4) << 32n);
+}
+
+/** Sets the accessed bit in the table if it is clear; returns access rights with it set. */
+export function markAccessed(cpu: Processor, descriptor: Descriptor): number {
+  if ((descriptor.access & ACCESS_RIGHTS.ACCESSED) === 0) {
+    cpu.mmu.writeSystem(descriptor.at + 5n, 1, BigInt((descriptor.access | ACCESS_RIGHTS.ACCESSED) & 0xff));
+  }
+  return descriptor.access | ACCESS_RIGHTS.ACCESSED;
+}
+
+/** Loads a segment register from a descriptor. */
+export function loadSegment(cpu: Processor, index: number, selector: number, descriptor: Descriptor): void {
+  cpu.setSegment(index, selector, descriptor.base, descriptor.limit, descriptor.access);
+}
+
+/** Marks a segment register unusable with a null selector; DPL is kept, as VMX needs it of SS. */
+export function loadNull(cpu: Processor, index: number, selector: number, dpl: number): void {
+  cpu.setSegment(index, selector, 0n, 0, ACCESS_RIGHTS.UNUSABLE | (dpl << 5));
+}
+
+/** Replaces the DPL of SS, which is where the current privilege level is kept. */
+export function setCpl(cpu: Processor, cpl: number): void {
+  cpu.setSegment(
+    SEG.SS,
+    cpu.selector(SEG.SS),
+    cpu.base(SEG.SS),
+    cpu.limit(SEG.SS),
+    (cpu.access(SEG.SS) & ~0x60) | (cpl << 5),
+  );
+}

@@ -1,0 +1,242 @@
+import type { FaultStep } from '../api';
+import { BOUNDARY, CONTROL } from '../state/layout';
+import { GuestFault, raise, TransitionMade, VECTOR } from './faults';
+import { deliverThroughGate } from './gates';
+import type { Processor } from './processor';
+
+/** Interruption types, VMCS encoding (SDM "VM-Entry Interruption-Information Field"). */
+export const EVENT_TYPE = {
+  EXTERNAL: 0,
+  NMI: 2,
+  EXCEPTION: 3,
+  SOFTWARE_INTERRUPT: 4,
+  PRIVILEGED_SOFTWARE_EXCEPTION: 5,
+  SOFTWARE_EXCEPTION: 6,
+} as const;
+export type EventType = (typeof EVENT_TYPE)[keyof typeof EVENT_TYPE];
+
+/** An event being delivered: what IDT-vectoring information is made from. */
+export interface DeliveredEvent {
+  readonly type: EventType;
+  readonly vector: number;
+  readonly errorCode: number | undefined;
+  /** Of the software types; else 0. */
+  readonly instructionLength: number;
+}
+
+export interface Fault {
+  readonly vector: number;
+  readonly errorCode: number | undefined;
+  /** CR2 for #PF, DR6 bits for #DB. */
+  readonly address: bigint;
+}
+
+/** `delivered`: RIP is the handler's. `exited`: a VM exit took its place. `shutdown`: the processor is in shutdown. */
+export type Delivery = 'delivered' | 'exited' | 'shutdown';
+
+type FaultClass = 'benign' | 'contributory' | 'page' | 'double';
+
+/** SDM "Interrupt 8: Double Fault Exception", table of classes. */
+function classOf(event: DeliveredEvent): FaultClass {
+  if (event.type !== EVENT_TYPE.EXCEPTION) return 'benign';
+  switch (event.vector) {
+    case VECTOR.DE:
+    case VECTOR.TS:
+    case VECTOR.NP:
+    case VECTOR.SS:
+    case VECTOR.GP:
+    case VECTOR.CP:
+      return 'contributory';
+    case VECTOR.PF:
+    case VECTOR.VE:
+      return 'page';
+    case VECTOR.DF:
+      return 'double';
+    default:
+      return 'benign';
+  }
+}
+
+type Combination = 'serial' | 'double' | 'triple';
+
+/** What a fault during a delivery becomes. */
+export function combine(first: DeliveredEvent, second: DeliveredEvent): Combination {
+  const was = classOf(first);
+  const is = classOf(second);
+  if (is === 'benign') return 'serial';
+  if (was === 'double') return 'triple';
+  if (was === 'contributory') return is === 'contributory' ? 'double' : 'serial';
+  return was === 'page' ? 'double' : 'serial';
+}
+
+const DR6_BREAK_BITS = 0xe00fn;
+
+/** What an exception leaves in registers besides its frame: CR2, DR6. Not done when a VM exit takes its place. */
+function recordFault(cpu: Processor, fault: Fault): void {
+  if (fault.vector === VECTOR.PF) cpu.setField(CONTROL.cr2, fault.address);
+  if (fault.vector === VECTOR.DB) {
+    const dr6 = CONTROL.dr + 48;
+    cpu.setField(dr6, (cpu.field(dr6) & ~0xfn) | (fault.address & DR6_BREAK_BITS));
+    // DR7.GD is cleared so that the handler can reach the debug registers.
+    cpu.setField(CONTROL.dr + 56, cpu.field(CONTROL.dr + 56) & ~0x2000n);
+  }
+}
+
+const exceptionEvent = (vector: number, errorCode: number | undefined): DeliveredEvent => ({
+  type: EVENT_TYPE.EXCEPTION,
+  vector,
+  errorCode,
+  instructionLength: 0,
+});
+
+/** Delivers an event through the IDT, and whatever exceptions that meets; `returnRip` is pushed for the first. */
+function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint): Delivery {
+  let event = first;
+  let rip = returnRip;
+  for (;;) {
+    cpu.delivering = event;
+    const failed = tryDeliver(cpu, event, rip);
+    if (failed === 'exited') return finish(cpu, 'exited');
+    if (failed === undefined) {
+      // The shadow of STI or MOV SS was the interrupted instruction's.
+      cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) & ~3);
+      return finish(cpu, 'delivered');
+    }
+    const second = exceptionEvent(failed.vector, failed.errorCode);
+    const combination = combine(event, second);
+    cpu.faultChain.push({
+      vector: event.vector,
+      errorCode: event.errorCode,
+      rip,
+      cr2: cpu.field(CONTROL.cr2),
+      reason: cpu.deliveryFailure,
+    });
+    if (combination === 'triple') return finish(cpu, shutDown(cpu));
+    const next = combination === 'double' ? exceptionEvent(VECTOR.DF, 0) : second;
+    if (cpu.vmx.exception(next.vector, next.errorCode, failed.address, false, 0)) return finish(cpu, 'exited');
+    recordFault(cpu, failed);
+    event = next;
+    rip = cpu.rip;
+  }
+}
+
+/** Undefined if delivered, else the fault it met. */
+function tryDeliver(cpu: Processor, event: DeliveredEvent, returnRip: bigint): Fault | 'exited' | undefined {
+  cpu.deliveryFailure = '';
+  const { type, vector, errorCode } = event;
+  const software = type === EVENT_TYPE.SOFTWARE_INTERRUPT || type === EVENT_TYPE.SOFTWARE_EXCEPTION;
+  // Faults resume their instruction with RF set, so that an instruction breakpoint is not met twice.
+  const resume = type === EVENT_TYPE.EXCEPTION && vector !== VECTOR.DB && vector !== VECTOR.DF;
+  try {
+    const real = (cpu.field32(CONTROL.cr0) & 1) === 0;
+    deliverThroughGate(cpu, { vector, errorCode: real ? undefined : errorCode, software, returnRip, resume });
+    return undefined;
+  } catch (thrown) {
+    if (thrown instanceof TransitionMade) return 'exited';
+    if (!(thrown instanceof GuestFault)) throw thrown;
+    const fault = { vector: thrown.vector, errorCode: thrown.errorCode, address: thrown.address };
+    if (cpu.deliveryFailure === '') cpu.deliveryFailure = explain(fault, vector);
+    return fault;
+  }
+}
+
+function explain(fault: Fault, vector: number): string {
+  if (fault.vector !== VECTOR.PF) return `delivery of vector ${vector} met exception ${fault.vector}`;
+  const code = fault.errorCode ?? 0;
+  const what = code & 1 ? 'a protection violation' : 'a page that is not present';
+  const access = code & 2 ? 'writing' : 'reading';
+  return `${access} 0x${fault.address.toString(16)} to deliver vector ${vector} met ${what}`;
+}
+
+function finish(cpu: Processor, result: Delivery): Delivery {
+  cpu.delivering = undefined;
+  return result;
+}
+
+/** A fault while a double fault was being delivered: VM exit, or shutdown. */
+function shutDown(cpu: Processor): Delivery {
+  if (cpu.vmx.tripleFault()) return 'exited';
+  cpu.setField32(BOUNDARY.activity, 2);
+  return 'shutdown';
+}
+
+/**
+ * Delivers the exception that abandoned the instruction at RIP (or, for #DB traps, the one before it). A VM exit may take its place.
+ * Where the instruction was an INT n that failed, `cpu.delivering` still names that interrupt.
+ */
+export function deliverException(cpu: Processor, fault: Fault): Delivery {
+  const { vector, errorCode, address } = fault;
+  const interrupted = cpu.delivering;
+  cpu.faultChain.length = 0;
+  if (interrupted) {
+    const step: FaultStep = {
+      vector: interrupted.vector,
+      errorCode: interrupted.errorCode,
+      rip: cpu.rip,
+      cr2: cpu.field(CONTROL.cr2),
+      reason: cpu.deliveryFailure,
+    };
+    cpu.faultChain.push(step);
+  }
+  if (cpu.vmx.exception(vector, errorCode, address, false, 0)) return finish(cpu, 'exited');
+  recordFault(cpu, fault);
+  return deliver(cpu, exceptionEvent(vector, errorCode), cpu.rip);
+}
+
+/** Delivers an acknowledged external interrupt. */
+export function deliverInterrupt(cpu: Processor, vector: number): Delivery {
+  cpu.faultChain.length = 0;
+  return deliver(cpu, { type: EVENT_TYPE.EXTERNAL, vector, errorCode: undefined, instructionLength: 0 }, cpu.rip);
+}
+
+/** Delivers an NMI; further ones are blocked until IRET. */
+export function deliverNmi(cpu: Processor): Delivery {
+  cpu.faultChain.length = 0;
+  cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) | 8);
+  return deliver(
+    cpu,
+    { type: EVENT_TYPE.NMI, vector: VECTOR.NMI, errorCode: undefined, instructionLength: 0 },
+    cpu.rip,
+  );
+}
+
+/**
+ * INT n, INT3, INTO and INT1, called by the cold instruction: sets RIP, or throws as an instruction does. On a fault `cpu.delivering`
+ * keeps naming the interrupt until the fault itself is delivered.
+ */
+export function softwareInterrupt(
+  cpu: Processor,
+  type: 4 | 5 | 6,
+  vector: number,
+  nextRip: bigint,
+  instructionLength: number,
+): void {
+  cpu.deliveryFailure = '';
+  cpu.delivering = { type, vector, errorCode: undefined, instructionLength };
+  if (vector === VECTOR.DB && type === EVENT_TYPE.PRIVILEGED_SOFTWARE_EXCEPTION) {
+    recordFault(cpu, { vector, errorCode: undefined, address: 0n });
+  }
+  deliverThroughGate(cpu, {
+    vector,
+    errorCode: undefined,
+    software: type !== EVENT_TYPE.PRIVILEGED_SOFTWARE_EXCEPTION,
+    returnRip: nextRip,
+    resume: false,
+  });
+  cpu.delivering = undefined;
+  cpu.trapSuppressed = true;
+}
+
+/** Injects an event at VM entry, SDM "Event Injection". CR2, DR6 and the exception bitmap have no part in it. */
+export function injectEvent(cpu: Processor, event: DeliveredEvent): Delivery {
+  cpu.faultChain.length = 0;
+  if (event.type === EVENT_TYPE.NMI) {
+    cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) | 8);
+  }
+  const software = event.type >= EVENT_TYPE.SOFTWARE_INTERRUPT;
+  const next = BigInt.asUintN(cpu.is64Bit ? 64 : 32, cpu.rip + BigInt(event.instructionLength));
+  return deliver(cpu, event, software ? next : cpu.rip);
+}
+
+/** #GP(0), the commonest refusal. */
+export const generalProtection = (errorCode = 0): never => raise(VECTOR.GP, errorCode);

@@ -1,0 +1,113 @@
+import { CONTROL, MACHINE, MSRS, VMX } from '../state/layout';
+import { EFER } from '../tables/control-registers';
+import { APIC_BASE, FEATURE_CONTROL, MSR_BY_INDEX, type MsrRule } from '../tables/msrs';
+import { raise, VECTOR } from './faults';
+import { type Processor, SEG } from './processor';
+import { canonical } from './stack';
+
+/** MSRs implemented by another unit. */
+export interface MsrHook {
+  handles(index: number): boolean;
+  /** May raise #GP(0). */
+  read(index: number, processor: number): bigint;
+  write(index: number, value: bigint, processor: number): void;
+}
+
+const refuse = (): never => raise(VECTOR.GP, 0);
+
+/** Time-stamp counter at machine time `time`, with the offset of VMX non-root operation. */
+export function timeStamp(cpu: Processor, time: bigint): bigint {
+  return BigInt.asUintN(64, time + cpu.field(MSRS.tscAdjust) + cpu.field(VMX.tscOffset));
+}
+
+/** RDMSR after its privilege and intercept checks; raises #GP(0) for an MSR that is not there. */
+export function readMsr(cpu: Processor, index: number, time = cpu.field(MACHINE.time)): bigint {
+  for (const hook of cpu.msrHooks) if (hook.handles(index)) return hook.read(index, cpu.number);
+  const msr = MSR_BY_INDEX.get(index);
+  if (!msr) return refuse();
+  switch (msr.kind) {
+    case 'constant':
+      return msr.value;
+    case 'stored':
+      return cpu.field(msr.field);
+    case 'computed':
+      if (msr.computation === 'tsc') return timeStamp(cpu, time);
+      return cpu.base(msr.computation === 'fs-base' ? SEG.FS : SEG.GS);
+  }
+}
+
+/** WRMSR after its privilege and intercept checks. */
+export function writeMsr(cpu: Processor, index: number, value: bigint, time = cpu.field(MACHINE.time)): void {
+  for (const hook of cpu.msrHooks) {
+    if (hook.handles(index)) {
+      hook.write(index, value, cpu.number);
+      return;
+    }
+  }
+  const msr = MSR_BY_INDEX.get(index);
+  if (!msr) return refuse();
+  switch (msr.kind) {
+    case 'constant':
+      if (msr.writes === 'fault') refuse();
+      return;
+    case 'stored':
+      if ((value & ~msr.writable) !== 0n) refuse();
+      if (msr.rule) applyRule(cpu, msr.rule, msr.field, value);
+      else cpu.setField(msr.field, value);
+      return;
+    case 'computed':
+      if (msr.computation === 'tsc') {
+        // A write moves the counter by moving its adjustment.
+        cpu.setField(MSRS.tscAdjust, BigInt.asUintN(64, value - time));
+        return;
+      }
+      if (!canonical(value)) refuse();
+      cpu.setBase(msr.computation === 'fs-base' ? SEG.FS : SEG.GS, value);
+  }
+}
+
+/** Memory types PAT and MTRRs may name. */
+const PAT_TYPES = new Set([0, 1, 4, 5, 6, 7]);
+const MTRR_TYPES = new Set([0, 1, 4, 5, 6]);
+
+const bytesIn = (value: bigint, allowed: ReadonlySet<number>): boolean => {
+  for (let i = 0n; i < 64n; i += 8n) if (!allowed.has(Number((value >> i) & 0xffn))) return false;
+  return true;
+};
+
+function applyRule(cpu: Processor, rule: MsrRule, field: number, value: bigint): void {
+  switch (rule) {
+    case 'canonical':
+      if (!canonical(value)) refuse();
+      break;
+    case 'pat':
+      if (!bytesIn(value, PAT_TYPES)) refuse();
+      break;
+    case 'mtrr-type':
+      if (!bytesIn(value, MTRR_TYPES)) refuse();
+      break;
+    case 'lock':
+      if (cpu.field(field) & FEATURE_CONTROL.locked) refuse();
+      break;
+    case 'apic-base': {
+      const reserved = 0xffn | 0x200n | APIC_BASE.x2apic | ~((1n << BigInt(cpu.model.physicalBits)) - 1n);
+      if (value & reserved) refuse();
+      break;
+    }
+    case 'efer':
+      writeEfer(cpu, value);
+      return;
+  }
+  cpu.setField(field, value);
+  if (rule === 'apic-base') cpu.mmu.flush(true);
+}
+
+function writeEfer(cpu: Processor, value: bigint): void {
+  const old = cpu.efer;
+  const paging = (cpu.cr0 & 0x8000_0000n) !== 0n;
+  if (paging && ((old ^ value) & BigInt(EFER.LME)) !== 0n) refuse();
+  // LMA is the processor's own.
+  cpu.setField(CONTROL.efer, (value & ~BigInt(EFER.LMA)) | (old & BigInt(EFER.LMA)));
+  if ((old ^ value) & BigInt(EFER.NXE)) cpu.mmu.flush(true);
+  cpu.mmu.contextChanged();
+}

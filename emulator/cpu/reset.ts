@@ -1,0 +1,63 @@
+import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS, SEGMENT_ORDER, VMX } from '../state/layout';
+import { APIC_BASE, FEATURE_CONTROL, MISC_ENABLE_RESET, PAT_RESET } from '../tables/msrs';
+import { CPUID_SIGNATURE } from '../tables/cpuid';
+import { type Processor, SEG } from './processor';
+import { RDX } from './registers';
+
+const ALL_ONES = 0xffff_ffff_ffff_ffffn;
+
+/**
+ * Architectural state after power-up or INIT, SDM "Processor State After Reset". INIT keeps MSRs, CD and NW, and the TSC.
+ * Image loaders then set the entry state of their own protocol.
+ */
+export function resetProcessor(cpu: Processor, kind: 'power-up' | 'init' = 'power-up'): void {
+  const { memory } = cpu;
+  for (let i = 0; i < 16; i++) memory.u64[(GPR >> 3) + i] = 0n;
+  cpu.setGpr(RDX, BigInt(CPUID_SIGNATURE));
+  memory.u64[FLAGS.kind >> 3] = 0n;
+  cpu.rflags = 2;
+  cpu.rip = 0xfff0n;
+  for (let i = 0; i < SEGMENT_ORDER.length; i++) cpu.setSegment(i, 0, 0n, 0xffff, 0x93);
+  cpu.setSegment(SEG.CS, 0xf000, 0xffff_0000n, 0xffff, 0x9b);
+  cpu.setSegment(SEG.LDTR, 0, 0n, 0xffff, 0x82);
+  cpu.setSegment(SEG.TR, 0, 0n, 0xffff, 0x8b);
+  cpu.setField(DESCRIPTOR_TABLES.gdtrBase, 0n);
+  cpu.setField(DESCRIPTOR_TABLES.idtrBase, 0n);
+  cpu.setField32(DESCRIPTOR_TABLES.gdtrLimit, 0xffff);
+  cpu.setField32(DESCRIPTOR_TABLES.idtrLimit, 0xffff);
+  const caching = kind === 'init' ? cpu.cr0 & 0x6000_0000n : 0x6000_0000n;
+  cpu.setField(CONTROL.cr0, 0x10n | caching);
+  cpu.setField(CONTROL.cr2, 0n);
+  cpu.setField(CONTROL.cr3, 0n);
+  cpu.setField(CONTROL.cr4, 0n);
+  cpu.setField(CONTROL.xcr0, 1n);
+  cpu.setField(CONTROL.efer, 0n);
+  for (let i = 0; i < 6; i++) cpu.setField(CONTROL.dr + i * 8, 0n);
+  cpu.setField(CONTROL.dr + 48, 0xffff_0ff0n);
+  cpu.setField(CONTROL.dr + 56, 0x400n);
+  for (let i = 0; i < 4; i++) cpu.setField(CONTROL.pdpte + i * 8, 0n);
+  cpu.setField32(BOUNDARY.activity, kind === 'init' && cpu.number !== 0 ? 3 : 0);
+  cpu.setField32(BOUNDARY.interruptibility, 0);
+  cpu.setField(BOUNDARY.pendingDebug, 0n);
+  if (kind === 'power-up') resetMsrs(cpu);
+  cpu.delivering = undefined;
+  cpu.faultChain.length = 0;
+  cpu.mmu.flushVpid(undefined);
+  cpu.mmu.contextChanged();
+}
+
+function resetMsrs(cpu: Processor): void {
+  for (const field of Object.values(MSRS)) cpu.setField(field, 0n);
+  for (let i = 0; i < 11; i++) cpu.setField(MSRS.mtrrFixed + i * 8, 0n);
+  for (let i = 0; i < 20; i++) cpu.setField(MSRS.mtrrVariable + i * 8, 0n);
+  cpu.setField(MSRS.apicBase, APIC_BASE.reset | (cpu.number === 0 ? APIC_BASE.bootstrap : 0n));
+  cpu.setField(MSRS.featureControl, FEATURE_CONTROL.locked | FEATURE_CONTROL.vmxOutsideSmx);
+  cpu.setField(MSRS.pat, PAT_RESET);
+  cpu.setField(MSRS.miscEnable, MISC_ENABLE_RESET);
+  cpu.setField32(BOUNDARY.latched, 0);
+  cpu.setField32(VMX.mode, 0);
+  cpu.setField32(VMX.flags, 0);
+  cpu.setField(VMX.vmxonPointer, 0n);
+  cpu.setField(VMX.currentVmcs, ALL_ONES);
+  cpu.setField(VMX.tscOffset, 0n);
+}
