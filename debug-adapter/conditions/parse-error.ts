@@ -15,8 +15,11 @@ export type ParseResult<T> =
 export class ParseFailure {
   readonly error: ParseError;
 
-  constructor(offset: number, expected: string, problem: string) {
+  /** `advice`, a clause, takes the place of the expectation in the sentence where the problem already says it. */
+  constructor(offset: number, expected: string, problem: string, advice?: string) {
     const column = offset + 1;
-    this.error = { column, expected, message: `Column ${column}: ${problem}; expected ${expected}.` };
+    const isSaid = problem.includes(expected);
+    const end = advice ?? (isSaid ? '' : `expected ${expected}.`);
+    this.error = { column, expected, message: `Column ${column}: ${problem}${end === '' ? '.' : `; ${end}`}` };
   }
 }

@@ -9,6 +9,7 @@
  *     members    := member | '(' member { ',' member } ')'
  *     member     := expression [ '..' expression ]
  */
+import { exitReasonByName } from '../../emulator/tables/exit-reasons';
 import {
   BINDING_POWER,
   IN_POWER,
@@ -25,6 +26,7 @@ import {
 import { tokenize, type Token } from './lexer';
 import { NO_SYMBOLS, type NameSource } from './names';
 import { ParseFailure, type ParseResult } from './parse-error';
+import { registerByName } from './registers';
 import { resolveName, resolvePart, resolveReason, SUBJECTS, unknownName } from './resolve';
 
 const MAXIMUM_DEPTH = 100;
@@ -44,7 +46,7 @@ export function parseExpression(text: string, names: NameSource = NO_SYMBOLS): P
 class Parser {
   #position = 0;
   #depth = 0;
-  /** Set while parsing what `exit` or `error` is compared with: names are exit reasons there. */
+  /** Set while parsing what `exit` or `error` is compared with: exit reasons may stand there by name. */
   #reasons = false;
 
   constructor(
@@ -181,8 +183,12 @@ class Parser {
     if (text === 'in') throw new ParseFailure(token.offset, 'a value', "'in' needs a value before it");
     const subject = SUBJECTS.find((known) => known === text);
     if (subject !== undefined) return { kind: 'subject', subject };
-    if (this.#reasons) return { kind: 'reason', ...resolveReason(token) };
-    return resolveName(token, this.names);
+    const isReason = this.#reasons && registerByName(text) === undefined && !this.#isOnlySymbol(text);
+    return isReason ? { kind: 'reason', ...resolveReason(token) } : resolveName(token, this.names);
+  }
+
+  #isOnlySymbol(name: string): boolean {
+    return this.names.isSymbol(name) && exitReasonByName(name) === undefined;
   }
 
   #parts(base: Expression): Expression {

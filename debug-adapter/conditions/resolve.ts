@@ -24,8 +24,7 @@ export interface PlacedName {
 
 export function unknownName(name: PlacedName, what: string, known: Iterable<string>): ParseFailure {
   const near = nearest(name.text, known);
-  const hint = near === undefined ? '' : `, did you mean '${near}'?`;
-  return new ParseFailure(name.offset, what, `'${name.text}' is not ${what}${hint}`);
+  return new ParseFailure(name.offset, what, `'${name.text}' is not ${what}`, near && `did you mean '${near}'?`);
 }
 
 export function resolveReason(name: PlacedName): { readonly name: string; readonly number: number } {
