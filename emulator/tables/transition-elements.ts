@@ -40,8 +40,8 @@ export type Computed =
   | 'tsc-offset';
 
 /**
- * What a transition does with an element. A copy moves the low bits of the field's 8-byte slot, as many as the element is
- * wide, and zero-extends the other way.
+ * What a transition does with an element. A copy moves as many low bits as both the element and the field have, and clears the
+ * rest of the destination.
  */
 export type ElementAction =
   | { readonly kind: 'copy' }
