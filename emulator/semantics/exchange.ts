@@ -52,7 +52,7 @@ export const compareAndExchange: Semantic = (c, shape) => {
   const { size } = shape;
   const replacement = c.hold(c.reg('s', size, true));
   const accumulator = c.hold(c.gpr(RAX, size, true));
-  // The accumulator is written only on failure, when a 32-bit one is zero-extended.
+  // On failure only the accumulator is written, on success only the destination; a 32-bit one is zero-extended then.
   const width = size === 4 ? 8 : size;
   const finish = (old: Expr, isEqual: Expr): void => {
     c.setGpr(RAX, width, select(c.gpr(RAX, width, false), zeroExtend(size, old), isEqual));
@@ -68,7 +68,7 @@ export const compareAndExchange: Semantic = (c, shape) => {
   const old = c.hold(c.reg('d', size, true));
   const isEqual = c.hold32(eq(accumulator, old));
   finish(old, isEqual);
-  c.setReg('d', size, select(replacement, old, isEqual));
+  c.setReg('d', width, select(zeroExtend(size, replacement), c.reg('d', width, false), isEqual));
 };
 
 /** Sets a register where `condition` (i32, held) holds. */
