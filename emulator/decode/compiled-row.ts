@@ -14,7 +14,7 @@ export type ImmediateKind = 'Ib' | 'uIb' | 'level' | 'uIw' | 'Iz' | 'Iv' | 'Jb' 
 export type SpecialRegister = 'none' | 'segment' | 'control' | 'debug';
 
 /** How an implicit operand takes part in segmentation. */
-export type Implicit = 'none' | 'address' | 'stack' | 'source string' | 'destination string';
+export type Implicit = 'none' | 'address' | 'stack' | 'source string' | 'destination string' | 'bit string';
 
 /** A row of the instruction table with everything worked out that decoding asks for. */
 export interface CompiledRow {
@@ -113,7 +113,13 @@ const formOf = (row: InstructionRow, memory: boolean): Form => {
   return (letters === '' ? '-' : letters) as Form;
 };
 
-const implicitOf = (key: string): Implicit => {
+const isBitString = ({ operands, semantic }: InstructionRow): boolean =>
+  /^bt[src]?$/.test(semantic.key) && operands[1] === 'Gv';
+
+const implicitOf = (row: InstructionRow): Implicit => {
+  const { key } = row.semantic;
+  // The bit offset in a register is part of the address, so that no address can be computed beforehand.
+  if (isBitString(row)) return 'bit string';
   if (STACK.has(key)) return 'stack';
   if (ADDRESS.has(key)) return 'address';
   if (SOURCE_STRINGS.has(key)) return 'source string';
@@ -158,12 +164,13 @@ const compile = (row: InstructionRow, index: number): CompiledRow => {
     special: specialOf(row.operands),
     registerOnly: row.operands.some((code) => code === 'Rn'),
     moffs: row.operands.some((code) => code.startsWith('O')),
-    accesses: hot && key !== 'nop' && key !== 'lea' && row.operands.some((code) => /^[EMO]/.test(code)),
+    accesses:
+      hot && key !== 'nop' && key !== 'lea' && !isBitString(row) && row.operands.some((code) => /^[EMO]/.test(code)),
     registerForm: formOf(row, false),
     memoryForm: formOf(row, true),
     sourceSize: WIDENS.has(key) ? TYPE_SIZE[row.operands[1][1]] : 0,
     condition: CONDITIONAL.has(key) ? opcode & 15 : 0,
-    implicit: hot ? implicitOf(key) : 'none',
+    implicit: hot ? implicitOf(row) : 'none',
     repeats: !hot || key === 'xlat' ? '' : REPEATS_BY_FLAG.has(key) ? 'repe' : isString(key) ? 'rep' : '',
     accessSize: key === 'cmpxchg16b' ? 16 : 0,
     writesMemory: writesFirst && !READ_ONLY.has(key),

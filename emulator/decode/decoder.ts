@@ -6,7 +6,16 @@ import type { Decoded, DecodeMode, DecodeResult } from './decoded';
 import { Lookup, SLOT, type OpcodeMap, type Slot } from './lookup';
 import { addressSizeLog, operandSizeLog } from './operand-size';
 import { PREFIX } from './record';
-import { COLD_SHAPE, eaIndex, implicitAddress, implicitSegmented, repeatOf, SHAPES, variantIndex } from './shapes';
+import {
+  COLD_SHAPE,
+  eaIndex,
+  implicitAddress,
+  implicitSegmented,
+  isAddressedRaw,
+  repeatOf,
+  SHAPES,
+  variantIndex,
+} from './shapes';
 
 export type { Decoded, DecodeMode, DecodeResult } from './decoded';
 
@@ -280,7 +289,7 @@ export class Decoder {
           address: implicitAddress(row, address, this.mode.stackSize === 8 ? 3 : this.mode.stackSize >> 1),
           repeat: repeatOf(row, this.repeat),
           segmented: implicitSegmented(row, mode.flat, based),
-          indexed: indexed && (row.key === 'lea' || (row.accesses && direct)),
+          indexed: indexed && (isAddressedRaw(row) || (row.accesses && direct)),
         })
       : COLD_SHAPE;
     out.shape = SHAPES[out.shapeIndex];

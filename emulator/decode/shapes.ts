@@ -140,6 +140,9 @@ export const implicitAddress = (row: CompiledRow, address: number, stack: number
   return row.implicit === 'stack' ? stack : address;
 };
 
+/** Whether an instruction computes with its memory operand's parts itself, never with an address record's result. */
+export const isAddressedRaw = (row: CompiledRow): boolean => row.key === 'lea' || row.implicit === 'bit string';
+
 /** Whether a row's implicit memory operand goes through segmentation; `based`: FS or GS override. */
 export const implicitSegmented = (row: CompiledRow, flat: boolean, based: boolean): boolean => {
   switch (row.implicit) {
@@ -147,6 +150,7 @@ export const implicitSegmented = (row: CompiledRow, flat: boolean, based: boolea
     case 'address':
       return false;
     case 'source string':
+    case 'bit string':
       return based || !flat;
     default:
       return !flat;
@@ -191,7 +195,7 @@ const collect = (row: CompiledRow, { code, stack, flat }: Surroundings, into: Se
                     address: implicitAddress(row, address, stack),
                     repeat: repeatOf(row, prefix),
                     segmented: implicitSegmented(row, flat, based),
-                    indexed: memory && index && !row.moffs && (row.key === 'lea' || (row.accesses && direct)),
+                    indexed: memory && index && !row.moffs && (isAddressedRaw(row) || (row.accesses && direct)),
                   }),
                 );
               }

@@ -1,5 +1,6 @@
 /** Bit tests, bit scans and BSWAP. */
 import { type Expr, add, and, clz, ctz, i64, ne, or, rotl, select, shl, shrS, shrU, sub, xor } from '../codegen/expr';
+import { ACCESS } from '../codegen/exits';
 import type { EmitContext, Semantic } from './context';
 import { setCarryOfBitTest, setLogicFlags } from './flag-emitters';
 import type { Shape } from './shape';
@@ -10,11 +11,13 @@ type Change = (old: Expr, bit: Expr) => Expr;
  * Linear address of the element that holds the bit. A bit offset in a register is signed and reaches over the whole bit
  * string, so it may be outside of the operand the address names; an immediate one is taken modulo the operand size.
  */
-function bitAddress(c: EmitContext, shape: Shape, offset: Expr): Expr {
+function bitAddress(c: EmitContext, shape: Shape, offset: Expr, isWritten: boolean): Expr {
   if (shape.form === 'MI') return c.ea();
   const log2Bits = Math.log2(shape.size * 8);
   const bytes = shl(shrS(offset, i64(log2Bits)), i64(log2Bits - 3));
-  return c.hold(add(c.ea(), bytes));
+  const width = shape.address || 8;
+  const access = shape.size | (isWritten ? ACCESS.WRITE : 0);
+  return c.hold(c.linear('record', add(c.offset(), bytes), width, shape.segmented, access));
 }
 
 const bitTest =
@@ -31,7 +34,7 @@ const bitTest =
       setCarryOfBitTest(c, bit);
       return;
     }
-    const address = bitAddress(c, shape, offset);
+    const address = bitAddress(c, shape, offset, change !== undefined);
     if (!change) {
       setCarryOfBitTest(c, bitOf(c.load(size, false, address)));
       return;

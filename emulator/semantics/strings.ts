@@ -41,15 +41,17 @@ function destinationAddress(c: EmitContext, shape: Shape, access: number): Expr 
 
 /**
  * Runs `iteration` once, or as often as rCX says. `goOn` (i32) is what a REPE or REPNE asks of an iteration before the next
- * one.
+ * one; `cleared` are the pointers that a 32-bit repetition zero-extends at once.
  */
-function repeat(c: EmitContext, shape: Shape, iteration: () => void, goOn?: Expr): void {
+function repeat(c: EmitContext, shape: Shape, cleared: readonly number[], iteration: () => void, goOn?: Expr): void {
   const { f } = c;
   if (shape.repeat === '') {
     iteration();
     return;
   }
   const width = addressWidth(shape);
+  // Intel processors clear the upper halves of the registers of a repetition with 32-bit addresses even if it does nothing.
+  if (width === 4) for (const register of [RCX, ...cleared]) c.setGpr(register, 4, c.gpr(register, 4, false));
   const count = (): Expr => c.gpr(RCX, width, false);
   const done = f.block();
   f.brIf(done, eqz(count()));
@@ -66,7 +68,7 @@ function repeat(c: EmitContext, shape: Shape, iteration: () => void, goOn?: Expr
 
 export const moveString: Semantic = (c, shape) => {
   const by = stride(c, shape);
-  repeat(c, shape, () => {
+  repeat(c, shape, [RSI, RDI], () => {
     const value = c.hold(c.load(shape.size, false, sourceAddress(c, shape)));
     c.store(shape.size, destinationAddress(c, shape, ACCESS.WRITE), value);
     advance(c, shape, RSI, by);
@@ -76,7 +78,7 @@ export const moveString: Semantic = (c, shape) => {
 
 export const storeString: Semantic = (c, shape) => {
   const by = stride(c, shape);
-  repeat(c, shape, () => {
+  repeat(c, shape, [RDI], () => {
     c.store(shape.size, destinationAddress(c, shape, ACCESS.WRITE), c.gpr(RAX, shape.size, false));
     advance(c, shape, RDI, by);
   });
@@ -84,7 +86,7 @@ export const storeString: Semantic = (c, shape) => {
 
 export const loadString: Semantic = (c, shape) => {
   const by = stride(c, shape);
-  repeat(c, shape, () => {
+  repeat(c, shape, [], () => {
     const value = c.hold(c.load(shape.size, false, sourceAddress(c, shape)));
     c.setGpr(RAX, shape.size, value);
     advance(c, shape, RSI, by);
@@ -108,6 +110,7 @@ function comparison(
   repeat(
     c,
     shape,
+    [],
     () => {
       const [left, right] = read();
       f.set(a, left);
