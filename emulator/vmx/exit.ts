@@ -157,6 +157,8 @@ export function vmExit(vmx: VmxContext, reason: number, info: ExitInformation = 
   cpu.delivering = undefined;
   const level = layers.leave(reason);
   const stores = vmcs.get32(AT.VM_EXIT_MSR_STORE_COUNT);
+  // A stored time-stamp counter is the processor's own, without the guest's offset.
+  if (stores > 0) cpu.setField(VMX.tscOffset, 0n);
   if (stores > 0 && !storeMsrs(vmx, vmcs.get(AT.VM_EXIT_MSR_STORE_ADDR), stores)) {
     return abort(vmx, VMX_ABORT.SAVE_GUEST_MSRS);
   }

@@ -1,7 +1,8 @@
 import type { CheckFailure, StopMask, Transition } from '../api';
 import { raise, VECTOR } from '../cpu/faults';
+import { readMsr, writeMsr } from '../cpu/msr-access';
 import type { Processor } from '../cpu/processor';
-import { VMCS_WORKING, VMX } from '../state/layout';
+import { MACHINE, VMCS_WORKING, VMX } from '../state/layout';
 import { capabilities, VMX_MSR } from '../tables/vmx-capabilities';
 import { ChecksMemo } from './checks/evaluate';
 import { entryLimits, RegionReader } from './checks/reader';
@@ -12,6 +13,7 @@ import { createMovement } from './movement';
 import { TransitionLog } from './transitions';
 import { Vmcs } from './vmcs';
 import { VmcsAccess } from './vmcs-access';
+import { elapsedInSlice } from './vmx-context';
 import type { FixedBits, MsrAccess, VmxContext } from './vmx-context';
 
 const MISC_WRITES_READ_ONLY = 1n << 29n;
@@ -73,8 +75,17 @@ export class VmxUnit {
   }
 }
 
-/** Connects VMX to a processor: `cpu.vmx` and the capability MSRs. */
-export function createVmx(cpu: Processor, msrs: MsrAccess, stopMask: StopMask): VmxUnit {
+/** The processor's own MSRs, at the time of the instruction under way. */
+function msrsOf(cpu: Processor): MsrAccess {
+  const now = (): bigint => cpu.field(MACHINE.time) + BigInt(elapsedInSlice(cpu));
+  return {
+    read: (index) => readMsr(cpu, index, now()),
+    write: (index, value) => writeMsr(cpu, index, value, now()),
+  };
+}
+
+/** Connects VMX to a processor: `cpu.vmx` and the capability MSRs. The processor is to be reset afterwards. */
+export function createVmx(cpu: Processor, stopMask: StopMask, msrs: MsrAccess = msrsOf(cpu)): VmxUnit {
   const { memory, model } = cpu;
   const values = capabilities(model);
   const physical32 = (address: number): number | undefined =>
