@@ -75,6 +75,7 @@ export class SymbolTable {
     readonly elf: ElfFile,
     symbols: readonly ElfSymbol[],
     readonly info: DebugInfo,
+    readonly tables: readonly TableContext[],
     readonly lines: LineIndex,
     readonly problems: readonly SymbolError[],
   ) {
@@ -118,6 +119,7 @@ export class SymbolTable {
       elf,
       symbols.ok ? symbols.value : [],
       info,
+      tables,
       new LineIndex(tables, elf.loadedRanges()),
       problems,
     );
