@@ -1,4 +1,7 @@
-/** Runs generated cases on the host and on the machine, and describes the differences. */
+/**
+ * Runs generated cases on the host and on the machine, and describes the differences. The host is taken to be an Intel
+ * processor, as the machine is: makers differ in what the SDM leaves to them.
+ */
 import { LAYOUT, type Outcome } from './case';
 import { EmulatedProcessor, type AccessPath } from './emulated';
 import { generateCase, TESTED_ROWS, type GeneratedCase } from './generate';

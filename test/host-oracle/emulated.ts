@@ -1,7 +1,7 @@
 import { HANDLER } from '../../emulator/codegen/handlers';
 import { EXIT } from '../../emulator/codegen/exits';
 import { generateInterpreter, instantiateInterpreter, type RunFunction } from '../../emulator/codegen/interpreter';
-import { PENDING_KIND } from '../../emulator/cpu/faults';
+import { PENDING_KIND, VECTOR } from '../../emulator/cpu/faults';
 import { Decoder } from '../../emulator/decode/decoder';
 import { writeEaRecord, writeRecord } from '../../emulator/decode/encode-record';
 import { RECORD, RECORD_SIZE } from '../../emulator/decode/record';
@@ -64,26 +64,35 @@ export class EmulatedProcessor {
       cold: () => EXIT.FAULT,
       crossing: () => EXIT.NONE,
     });
+    this.emptyMaps();
     view.setBigUint64(SEGMENTS + GS * SEGMENT_SIZE + SEGMENT.base, BigInt(LAYOUT.data), true);
     view.setBigInt64(SCRATCH.ripMask, -1n, true);
     view.setBigUint64(PSEUDO.RIP_PAGE, BigInt(RIP_PAGE), true);
   }
 
+  /** Empties the inline maps. */
+  private emptyMaps(): void {
+    for (const map of [INLINE.load, INLINE.store, INLINE.code]) {
+      for (let i = 0; i < INLINE.entries; i++) {
+        this.memory.view.setBigUint64(map + i * INLINE.entrySize, EMPTY_TAG, true);
+      }
+    }
+  }
+
+  /** Puts the data's pages into the inline maps of loads and stores, or takes them out. */
   private mapData(path: AccessPath): void {
     const { view } = this.memory;
-    for (const map of [INLINE.load, INLINE.store, INLINE.code]) {
-      for (let i = 0; i < INLINE.entries; i++) view.setBigUint64(map + i * INLINE.entrySize, EMPTY_TAG, true);
-      if (path === 'slow' || map === INLINE.code) continue;
+    for (const map of [INLINE.load, INLINE.store]) {
       for (let page = LAYOUT.data; page < LAYOUT.data + LAYOUT.dataSize; page += 4096) {
         const entry = map + ((page >>> 12) & (INLINE.entries - 1)) * INLINE.entrySize;
-        view.setBigUint64(entry, BigInt(page), true);
+        view.setBigUint64(entry, path === 'slow' ? EMPTY_TAG : BigInt(page), true);
         view.setInt32(entry + 8, (RAM_BASE - LAYOUT.data) | 0, true);
       }
     }
   }
 
-  /** Decodes the snippet into one block; returns the address behind its records, or where it is undefined. */
-  private decode(code: Uint8Array): { readonly undefinedAt?: number; readonly count: number } {
+  /** Decodes the snippet into one block that a stop mark ends; returns the offset of an undefined instruction. */
+  private decode(code: Uint8Array): number | undefined {
     const { view, u8 } = this.memory;
     const bytes = new Uint8Array(code.length + 16).fill(0xcc);
     bytes.set(code);
@@ -113,25 +122,22 @@ export class EmulatedProcessor {
     view.setUint16(host + RECORD.handler, HANDLER.STOP, true);
     view.setUint16(host + RECORD.offset, start + at, true);
     view.setUint16(host + RECORD.before, count, true);
-    return { undefinedAt, count };
+    return undefinedAt;
   }
 
   private runToEnd(): Ending {
     const { view } = this.memory;
-    for (;;) {
-      const exit = this.run(CODE_CACHE, BUDGET);
-      switch (exit) {
-        case EXIT.STEPPED:
-        case EXIT.LOOKUP:
-          return 'ran';
-        case EXIT.FAULT:
-          return view.getUint32(PENDING.kind, true) === PENDING_KIND.EXCEPTION &&
-            view.getUint32(PENDING.vector, true) === 0
-            ? '#DE'
-            : 'access fault';
-        default:
-          throw new Error(`the interpreter left with ${exit}`);
+    const exit = this.run(CODE_CACHE, BUDGET);
+    switch (exit) {
+      case EXIT.STEPPED:
+      case EXIT.LOOKUP:
+        return 'ran';
+      case EXIT.FAULT: {
+        const isRaised = view.getUint32(PENDING.kind, true) === PENDING_KIND.EXCEPTION;
+        return isRaised && view.getUint32(PENDING.vector, true) === VECTOR.DE ? '#DE' : 'access fault';
       }
+      default:
+        throw new Error(`the interpreter left with ${exit}`);
     }
   }
 
@@ -145,14 +151,14 @@ export class EmulatedProcessor {
     writeArithmeticFlags(this.memory, input.flags);
     view.setUint32(FLAGS.system, 0x202 | (input.flags & DF), true);
     view.setBigUint64(RIP, BigInt(LAYOUT.snippet), true);
-    // Neither a machine exception nor any other: an access that faults leaves it so.
+    // An access that faults leaves it so here.
     view.setUint32(PENDING.kind, 0, true);
     this.mapData(path);
-    const { undefinedAt } = this.decode(input.code);
-    let ending = this.runToEnd();
-    let rip = view.getBigUint64(RIP, true);
-    if (ending === 'ran' && undefinedAt !== undefined && rip === BigInt(LAYOUT.snippet + undefinedAt)) ending = '#UD';
-    rip = BigInt.asUintN(64, rip);
+    const undefinedAt = this.decode(input.code);
+    const ran = this.runToEnd();
+    const rip = view.getBigUint64(RIP, true);
+    const isUndefined = undefinedAt !== undefined && rip === BigInt(LAYOUT.snippet + undefinedAt);
+    const ending = ran === 'ran' && isUndefined ? '#UD' : ran;
     return {
       ending,
       rip,
