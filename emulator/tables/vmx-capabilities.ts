@@ -1,3 +1,4 @@
+import { CR4_IMPLEMENTED } from './control-registers';
 import type { CpuModel } from './cpu-models';
 import { fieldAt, fieldIndex, VMCS_FIELDS, VMCS_LAYOUT } from './vmcs-fields';
 import { control, CONTROL_WORDS, implementedMask } from './vmx-controls';
@@ -92,8 +93,6 @@ export const EPT_VPID_CAPABILITIES = [
 const CR0_FIXED0 = 0x8000_0021n;
 const CR0_FIXED1 = 0xffff_ffffn;
 const CR4_VMXE = 1n << 13n;
-/** VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT UMIP VMXE FSGSBASE PCIDE OSXSAVE SMEP SMAP. */
-const CR4_FIXED1 = 0x37_2fffn;
 
 /** Where a control word's capability MSRs are. `truth` is the TRUE MSR; words without one have the same there. */
 const WORD_MSRS: Readonly<
@@ -109,8 +108,8 @@ const WORD_MSRS: Readonly<
   vmfunc: { msr: VMX_MSR.VMFUNC, truth: VMX_MSR.VMFUNC },
 };
 
-/** All capability MSRs of a processor model, by index. */
-export function capabilities(model: CpuModel): ReadonlyMap<number, bigint> {
+/** All capability MSRs of a processor model, by index. The models differ in nothing that VMX reports. */
+export function capabilities(_model: CpuModel): ReadonlyMap<number, bigint> {
   const msrs = new Map<number, bigint>();
   msrs.set(VMX_MSR.BASIC, BigInt(VMCS_REVISION) | BASIC);
   for (const info of CONTROL_WORDS) {
@@ -129,7 +128,7 @@ export function capabilities(model: CpuModel): ReadonlyMap<number, bigint> {
   msrs.set(VMX_MSR.CR0_FIXED0, CR0_FIXED0);
   msrs.set(VMX_MSR.CR0_FIXED1, CR0_FIXED1);
   msrs.set(VMX_MSR.CR4_FIXED0, CR4_VMXE);
-  msrs.set(VMX_MSR.CR4_FIXED1, model.linearBits > 48 ? CR4_FIXED1 | 0x1000n : CR4_FIXED1);
+  msrs.set(VMX_MSR.CR4_FIXED1, CR4_IMPLEMENTED);
   msrs.set(
     VMX_MSR.EPT_VPID_CAP,
     EPT_VPID_CAPABILITIES.reduce((bits, { bit, implemented }) => bits | (implemented ? 1n << BigInt(bit) : 0n), 0n),
