@@ -42,7 +42,7 @@ function oldRanges(info: DebugInfo, unit: Unit, offset: number): readonly Addres
   const ranges: AddressRange[] = [];
   const baseMarker = unit.addressSize === 4 ? 0xffff_ffffn : 0xffff_ffff_ffff_ffffn;
   let base = unit.lowPc ?? 0n;
-  while (cursor.more && ranges.length < MAXIMUM_RANGES) {
+  while (cursor.more && info.spendRange()) {
     const low = cursor.unsigned(unit.addressSize);
     const high = cursor.unsigned(unit.addressSize);
     if (cursor.failed || (low === 0n && high === 0n)) break;
@@ -52,16 +52,13 @@ function oldRanges(info: DebugInfo, unit: Unit, offset: number): readonly Addres
   return ranges;
 }
 
-/** Entries may all point at the same long list; what one of them may cost is bounded. */
-const MAXIMUM_RANGES = 4096;
-
 function rangeList(info: DebugInfo, unit: Unit, offset: number): readonly AddressRange[] {
   const section = info.section('.debug_rnglists');
   if (section === undefined) return [];
   const cursor = new Cursor(section, offset);
   const ranges: AddressRange[] = [];
   let base = unit.lowPc ?? 0n;
-  for (let steps = 0; cursor.more && steps < MAXIMUM_RANGES; steps++) {
+  while (cursor.more && info.spendRange()) {
     switch (cursor.u8()) {
       case RLE.end_of_list:
         return ranges;

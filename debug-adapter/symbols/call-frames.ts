@@ -47,6 +47,7 @@ export interface FrameEntry {
   readonly instructionsAddress: bigint;
 }
 
+const MAXIMUM_AUGMENTATION = 16;
 const DW_EH_PE_OMIT = 0xff;
 const SECTIONS = ['.debug_frame', '.eh_frame'] as const;
 
@@ -151,6 +152,9 @@ function readCommon(bytes: Uint8Array, at: number, isEh: boolean, elf: ElfFile):
   cursor.skip(isEh ? 4 : offsetSize);
   const version = cursor.u8();
   if (version !== 1 && version !== 3 && version !== 4) return undefined;
+  // Real augmentations have up to five letters.
+  const nul = bytes.subarray(cursor.position, cursor.position + MAXIMUM_AUGMENTATION).indexOf(0);
+  if (nul < 0) return undefined;
   const augmentation = cursor.string();
   let addressSize = elf.bits / 8;
   if (version === 4) {

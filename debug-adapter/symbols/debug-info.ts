@@ -50,6 +50,8 @@ export interface Problem {
 
 const NO_ATTRIBUTES: ReadonlyMap<number, FormValue> = new Map();
 const END_OF_CHILDREN = 0;
+/** Real entries have some twenty; many attributes of no size would make tiny entries costly. */
+const MAXIMUM_ATTRIBUTES = 128;
 const UT_TYPE = 2;
 const UT_SKELETON = 4;
 const UT_SPLIT_COMPILE = 5;
@@ -62,12 +64,19 @@ export class DebugInfo {
   readonly #abbreviations = new Map<number, ReadonlyMap<number, Abbreviation>>();
   readonly #strings = new Map<string, StringTable | undefined>();
   #abbreviationBudget: number;
+  #rangeBudget: number;
 
   constructor(readonly section: SectionSource) {
     this.#info = section('.debug_info') ?? new Uint8Array(0);
     // Units may share abbreviation tables at the same offset; tables that overlap otherwise are damage.
     this.#abbreviationBudget = 4 * (section('.debug_abbrev')?.length ?? 0) + 0x1000;
+    this.#rangeBudget = 4096 + (section('.debug_ranges')?.length ?? 0) + (section('.debug_rnglists')?.length ?? 0);
     this.#readUnits();
+  }
+
+  /** Accounts for one range read from a list: many entries may point at one long list. False when it is one too many. */
+  spendRange(): boolean {
+    return this.#rangeBudget-- > 0;
   }
 
   #problem(section: string, offset: number, what: string): void {
@@ -175,6 +184,7 @@ export class DebugInfo {
         const implicit = form === 0x21 ? cursor.slebBig() : 0n;
         if ((attribute === 0 && form === 0) || cursor.failed) break;
         attributes.push({ attribute, form, implicit });
+        if (attributes.length > MAXIMUM_ATTRIBUTES) cursor.fail();
       }
       table.set(code, { tag, children, attributes });
     }

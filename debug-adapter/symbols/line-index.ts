@@ -32,9 +32,8 @@ interface LineRow {
 
 export interface TableContext {
   readonly table: LineTable;
-  /** Compilation directory and name of the unit that owns the table; empty where none does. */
+  /** Compilation directory of the unit that owns the table; empty where none does. */
   readonly directory: string;
-  readonly unitName: string;
 }
 
 export class LineIndex {
@@ -45,7 +44,7 @@ export class LineIndex {
   readonly #tableSources = new Map<number, Int32Array>();
 
   constructor(tables: readonly TableContext[], loaded: readonly AddressRange[]) {
-    const sources = new Map<string, number>();
+    const sources = new SourceNames();
     const sequences: Omit<IndexedSequence, 'reach'>[] = [];
     for (const context of tables) {
       const map = sourceMap(context, sources);
@@ -62,7 +61,7 @@ export class LineIndex {
       if (sequence.high > reach) reach = sequence.high;
       return { ...sequence, reach };
     });
-    this.#sources = [...sources.keys()];
+    this.#sources = sources.all;
   }
 
   /** Files that have code or are named by a line table, in order of first mention. */
@@ -236,19 +235,41 @@ function lastRowAt(sequence: LineSequence, address: bigint): number {
   return low - 1;
 }
 
-function sourceMap(context: TableContext, sources: Map<string, number>): Int32Array {
+/** Longest path that a system opens, and what all paths of a program may take together. */
+const MAXIMUM_PATH = 4096;
+const MAXIMUM_PATHS = 0x400_0000;
+
+/** Distinct source paths, numbered. */
+class SourceNames {
+  readonly #numbers = new Map<string, number>();
+  #budget = MAXIMUM_PATHS;
+
+  get all(): readonly string[] {
+    return [...this.#numbers.keys()];
+  }
+
+  /** Number of the path that the parts make together; -1 where it is too long to be one. */
+  add(...parts: readonly string[]): number {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (length > MAXIMUM_PATH) return -1;
+    const path = parts.reduce(joinPath, '');
+    const known = this.#numbers.get(path);
+    if (known !== undefined) return known;
+    this.#budget -= path.length;
+    if (this.#budget < 0) return -1;
+    this.#numbers.set(path, this.#numbers.size);
+    return this.#numbers.size - 1;
+  }
+}
+
+function sourceMap(context: TableContext, sources: SourceNames): Int32Array {
   const { table, directory: unitDirectory } = context;
   const map = new Int32Array(table.files.length).fill(-1);
   table.files.forEach((file, register) => {
     if (file === undefined || file.name === '') return;
-    const directory = joinPath(unitDirectory, table.directories[file.directory] ?? '');
-    const path = joinPath(file.directory === 0 && table.version < 5 ? unitDirectory : directory, file.name);
-    let index = sources.get(path);
-    if (index === undefined) {
-      index = sources.size;
-      sources.set(path, index);
-    }
-    map[register] = index;
+    const isUnitDirectory = file.directory === 0 && table.version < 5;
+    const directory = isUnitDirectory ? '' : (table.directories[file.directory] ?? '');
+    map[register] = sources.add(unitDirectory, directory, file.name);
   });
   return map;
 }

@@ -68,6 +68,7 @@ export class SymbolTable {
   readonly #functionsByUnit = new Map<Unit, readonly DwarfFunction[]>();
   readonly #unitRanges: readonly { readonly unit: Unit; readonly range: AddressRange }[];
   #frames: CallFrames | undefined;
+  #functionsByName: Map<string, bigint> | undefined;
 
   private constructor(
     readonly file: string,
@@ -293,7 +294,15 @@ export class SymbolTable {
   symbolByName(name: string): bigint | undefined {
     const symbol = this.#byName.get(name);
     if (symbol !== undefined) return symbol.absolute ? symbol.address : this.#toMemory(symbol.address);
-    return this.functions().find((f) => f.name === name || f.linkageName === name)?.low;
+    if (this.#functionsByName === undefined) {
+      this.#functionsByName = new Map();
+      for (const { name: plain, linkageName, low } of this.functions()) {
+        for (const known of [linkageName, plain]) {
+          if (known !== undefined && !this.#functionsByName.has(known)) this.#functionsByName.set(known, low);
+        }
+      }
+    }
+    return this.#functionsByName.get(name);
   }
 
   symbolNames(): readonly string[] {
@@ -379,7 +388,7 @@ function readLineTables(
       continue;
     }
     const table: LineTable = result.table;
-    contexts.push({ table, directory: owner?.directory ?? '', unitName: owner?.name ?? '' });
+    contexts.push({ table, directory: owner?.directory ?? '' });
     offset = table.end;
   }
   return contexts;
