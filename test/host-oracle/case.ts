@@ -2,8 +2,8 @@
 
 /** Where the harness puts things; `harness.c` has the same figures. */
 export const LAYOUT = {
-  /** Address of the snippet's first byte, in the middle of a page of INT3. */
-  snippet: 0x2000_0800,
+  /** Address of the snippet's first byte, in the middle of a page of INT3; no sum of data addresses and powers of two. */
+  snippet: 0x1765_0800,
   /** Two pages of data; before and after them nothing is mapped. GS points to the first. */
   data: 0x1000_0000,
   dataSize: 8192,
