@@ -18,7 +18,6 @@ import {
   gtU32,
   i32,
   i64,
-  leS,
   ltS,
   ltU,
   ltU32,
@@ -303,25 +302,4 @@ export function emitConditionFunction(f: FunctionBuilder): void {
   }
   f.end();
   f.emit(xor32(get(answer), and32(cc, i32(1))));
-}
-
-/**
- * A condition code where the whole kind word is known, without a call where there is a short form: after a comparison or
- * a bitwise operation all have one.
- */
-export function conditionOfKind(cc: number, kind: number, a: Expr, b: Expr, r: Expr): Expr | undefined {
-  const negated = (cc & 1) !== 0;
-  const maybe = (value: Expr): Expr => (negated ? eqz32(value) : value);
-  const family = cc >> 1;
-  if (kind === KIND.SUB) {
-    if (family === 3) return negated ? ltU(b, a) : eqz32(ltU(b, a));
-    if (family === 6) return maybe(ltS(a, b));
-    if (family === 7) return maybe(leS(a, b));
-  }
-  if (kind === KIND.EXPLICIT) {
-    if (family === 0) return i32(negated ? 1 : 0);
-    if (family === 6) return maybe(ltS(r, i64(0)));
-    if (family === 7) return maybe(leS(r, i64(0)));
-  }
-  return inlineCondition(cc, i32(kind), a, b, r);
 }
