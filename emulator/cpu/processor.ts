@@ -34,6 +34,8 @@ export class Processor {
   deliveryFailure = '';
   /** Events of the last delivery that could not be delivered, oldest first: after a triple fault, its story. */
   readonly faultChain: FaultStep[] = [];
+  /** CR8: the local APIC's task-priority class. */
+  taskPriority: { read(): number; write(value: number): void } = { read: () => 0, write: () => undefined };
   /** The instruction just executed was an INT n: no single-step trap follows it. */
   trapSuppressed = false;
   /** MSRs that other units implement (x2APIC, VMX capabilities), asked before the MSR table. */

@@ -55,3 +55,22 @@ export const RFLAGS = {
   VIP: 0x10_0000,
   ID: 0x20_0000,
 } as const;
+
+/** Bits of CR0 that are there; the others read as 0 and ignore writes. */
+export const CR0_DEFINED = 0xe005_003fn;
+/** Bits of CR4 the processor implements; setting another raises #GP(0). */
+export const CR4_IMPLEMENTED = BigInt(
+  CR4.TSD |
+    CR4.DE |
+    CR4.PSE |
+    CR4.PAE |
+    CR4.MCE |
+    CR4.PGE |
+    CR4.PCE |
+    CR4.OSFXSR |
+    CR4.OSXMMEXCPT |
+    CR4.VMXE |
+    CR4.FSGSBASE |
+    CR4.SMEP |
+    CR4.SMAP,
+);

@@ -1,0 +1,430 @@
+import type { DecodedRecord } from '../decode/decoded-record';
+import { BOUNDARY, MSRS } from '../state/layout';
+import { EFER, RFLAGS } from '../tables/control-registers';
+import { COLD, type ColdInstruction, type ColdResult } from './cold';
+import {
+  ACCESS_RIGHTS,
+  type Descriptor,
+  isCode,
+  isConforming,
+  isNull,
+  isWritableData,
+  loadNull,
+  loadSegment,
+  markAccessed,
+  readDescriptor,
+  systemType,
+  SYSTEM_TYPE,
+} from './descriptors';
+import { softwareInterrupt } from './exceptions';
+import { raise, TRANSITION_MADE, VECTOR } from './faults';
+import { rspFromTss, stackFromTss } from './gates';
+import { operandLinear } from './operands';
+import { type Processor, SEG } from './processor';
+import { R11, RCX, RDX, RSP } from './registers';
+import { dropInnerSegments, isProtected, nestedTask } from './segments';
+import { canonical, currentStack, setStackPointer, StackReader, StackWriter } from './stack';
+import { changeableFlags, mergeFlags } from './system';
+
+type Size = 2 | 4 | 8;
+const sizeOf = (insn: DecodedRecord): Size => (insn.size === 1 ? 2 : insn.size);
+
+const isLongCode = (cpu: Processor, access: number): boolean => cpu.longMode && (access & ACCESS_RIGHTS.LONG) !== 0;
+
+/** #GP(0) unless an offset may be executed in a code segment. */
+function checkTarget(cpu: Processor, code: Descriptor, offset: bigint): void {
+  if (isLongCode(cpu, code.access) ? !canonical(offset) : offset > BigInt(code.limit)) raise(VECTOR.GP, 0);
+}
+
+/** Code descriptor that a far jump, call or return names; `#GP(selector)` where there is none. */
+function codeDescriptor(cpu: Processor, selector: number): Descriptor {
+  if (isNull(selector)) raise(VECTOR.GP, 0);
+  const descriptor = readDescriptor(cpu, selector);
+  if (!descriptor) raise(VECTOR.GP, selector & 0xfffc);
+  return descriptor;
+}
+
+function checkLongBits(cpu: Processor, access: number, selector: number): void {
+  const both = ACCESS_RIGHTS.LONG | ACCESS_RIGHTS.BIG;
+  if (cpu.longMode && (access & both) === both) raise(VECTOR.GP, selector & 0xfffc);
+}
+
+/** Checks of a direct far jump or call to a code segment. */
+function checkDirect(cpu: Processor, selector: number, code: Descriptor): void {
+  const { cpl } = cpu;
+  const error = selector & 0xfffc;
+  if (isConforming(code.access)) {
+    if (code.dpl > cpl) raise(VECTOR.GP, error);
+  } else if ((selector & 3) > cpl || code.dpl !== cpl) raise(VECTOR.GP, error);
+  checkLongBits(cpu, code.access, selector);
+  if (!code.present) raise(VECTOR.NP, error);
+}
+
+function enterCode(cpu: Processor, selector: number, cpl: number, code: Descriptor, offset: bigint): void {
+  loadSegment(cpu, SEG.CS, (selector & 0xfffc) | cpl, { ...code, access: markAccessed(cpu, code) });
+  cpu.rip = offset;
+  cpu.mmu.contextChanged();
+}
+
+function enterReal(cpu: Processor, selector: number, offset: bigint): void {
+  cpu.setSegment(SEG.CS, selector, BigInt(selector << 4), cpu.limit(SEG.CS), cpu.access(SEG.CS));
+  cpu.rip = offset & 0xffffn;
+}
+
+/** A call gate's target. */
+interface CallGate {
+  readonly selector: number;
+  readonly offset: bigint;
+  readonly parameters: number;
+  readonly size: Size;
+}
+
+function readCallGate(cpu: Processor, selector: number, gate: Descriptor): CallGate {
+  const error = selector & 0xfffc;
+  const type = systemType(gate.access);
+  const gateTypes: readonly number[] = cpu.longMode
+    ? [SYSTEM_TYPE.CALL32]
+    : [SYSTEM_TYPE.CALL32, SYSTEM_TYPE.CALL16, SYSTEM_TYPE.TASK_GATE, SYSTEM_TYPE.TSS16, SYSTEM_TYPE.TSS32];
+  if (!gateTypes.includes(type)) raise(VECTOR.GP, error);
+  if (gate.dpl < cpu.cpl || gate.dpl < (selector & 3)) raise(VECTOR.GP, error);
+  if (!gate.present) raise(VECTOR.NP, error);
+  if (type !== SYSTEM_TYPE.CALL32 && type !== SYSTEM_TYPE.CALL16) {
+    cpu.vmx.taskSwitch(type === SYSTEM_TYPE.TASK_GATE ? gate.low >>> 16 : selector, 'jmp');
+    raise(VECTOR.TS, error);
+  }
+  const low = BigInt(((gate.high & 0xffff_0000) | (gate.low & 0xffff)) >>> 0);
+  const upper = cpu.longMode ? cpu.mmu.readSystem(gate.at + 8n, 4) << 32n : 0n;
+  return {
+    selector: gate.low >>> 16,
+    offset: type === SYSTEM_TYPE.CALL16 ? low & 0xffffn : low | upper,
+    parameters: cpu.longMode ? 0 : gate.high & 0x1f,
+    size: cpu.longMode ? 8 : type === SYSTEM_TYPE.CALL32 ? 4 : 2,
+  };
+}
+
+/** The code segment behind a call gate. */
+function gateCode(cpu: Processor, gate: CallGate): Descriptor {
+  const error = gate.selector & 0xfffc;
+  const code = codeDescriptor(cpu, gate.selector);
+  if (!isCode(code.access) || code.dpl > cpu.cpl) raise(VECTOR.GP, error);
+  if (cpu.longMode && (code.access & (ACCESS_RIGHTS.LONG | ACCESS_RIGHTS.BIG)) !== ACCESS_RIGHTS.LONG) {
+    raise(VECTOR.GP, error);
+  }
+  if (!code.present) raise(VECTOR.NP, error);
+  checkTarget(cpu, code, gate.offset);
+  return code;
+}
+
+function farJump(cpu: Processor, selector: number, offset: bigint): ColdResult {
+  if (!isProtected(cpu)) {
+    enterReal(cpu, selector, offset);
+    return COLD.JUMPED;
+  }
+  const descriptor = codeDescriptor(cpu, selector);
+  if (isCode(descriptor.access)) {
+    checkDirect(cpu, selector, descriptor);
+    checkTarget(cpu, descriptor, offset);
+    enterCode(cpu, selector, cpu.cpl, descriptor, offset);
+    return COLD.JUMPED;
+  }
+  const gate = readCallGate(cpu, selector, descriptor);
+  const code = gateCode(cpu, gate);
+  if (!isConforming(code.access) && code.dpl !== cpu.cpl) raise(VECTOR.GP, gate.selector & 0xfffc);
+  enterCode(cpu, gate.selector, cpu.cpl, code, gate.offset);
+  return COLD.JUMPED;
+}
+
+const stackFault = (): never => raise(VECTOR.SS, 0);
+
+function pushReturn(cpu: Processor, size: Size, returnRip: bigint): StackWriter {
+  const stack = new StackWriter(cpu, currentStack(cpu), cpu.gpr(RSP), size);
+  stack.push(cpu.selector(SEG.CS));
+  stack.push(returnRip);
+  stack.check(cpu.cpl === 3, stackFault);
+  return stack;
+}
+
+function farCall(cpu: Processor, selector: number, offset: bigint, size: Size, returnRip: bigint): ColdResult {
+  if (!isProtected(cpu)) {
+    const stack = pushReturn(cpu, size, returnRip);
+    stack.commit();
+    setStackPointer(cpu, stack.pointer);
+    enterReal(cpu, selector, offset);
+    return COLD.JUMPED;
+  }
+  const descriptor = codeDescriptor(cpu, selector);
+  if (isCode(descriptor.access)) {
+    checkDirect(cpu, selector, descriptor);
+    const stack = pushReturn(cpu, size, returnRip);
+    checkTarget(cpu, descriptor, offset);
+    stack.commit();
+    setStackPointer(cpu, stack.pointer);
+    enterCode(cpu, selector, cpu.cpl, descriptor, offset);
+    return COLD.JUMPED;
+  }
+  const gate = readCallGate(cpu, selector, descriptor);
+  const code = gateCode(cpu, gate);
+  if (isConforming(code.access) || code.dpl === cpu.cpl) {
+    const stack = pushReturn(cpu, gate.size, returnRip);
+    stack.commit();
+    setStackPointer(cpu, stack.pointer);
+    enterCode(cpu, gate.selector, cpu.cpl, code, gate.offset);
+  } else callInner(cpu, gate, code, returnRip);
+  return COLD.JUMPED;
+}
+
+/** A call through a gate to an inner privilege level: new stack, parameters copied. */
+function callInner(cpu: Processor, gate: CallGate, code: Descriptor, returnRip: bigint): void {
+  const old = { ss: cpu.selector(SEG.SS), rsp: cpu.gpr(RSP), stack: currentStack(cpu) };
+  const fresh = cpu.longMode ? undefined : stackFromTss(cpu, code.dpl, 0);
+  const top = fresh ? fresh.pointer : rspFromTss(cpu, code.dpl, 0);
+  if (!fresh && !canonical(top)) raise(VECTOR.SS, 0);
+  const flat = { base: 0n, limit: 0xffff_ffff, access: 0, flat: true };
+  const stack = new StackWriter(cpu, fresh ? fresh.segment : flat, top, gate.size);
+  stack.push(old.ss);
+  stack.push(old.rsp);
+  const parameters = new StackReader(cpu, gate.size);
+  const copied = Array.from({ length: gate.parameters }, () => parameters.pop());
+  for (const value of copied.reverse()) stack.push(value);
+  stack.push(cpu.selector(SEG.CS));
+  stack.push(returnRip);
+  stack.check(false, () => raise(VECTOR.SS, fresh ? fresh.selector & 0xfffc : 0));
+  if (fresh) {
+    const access = markAccessed(cpu, fresh.descriptor);
+    cpu.setSegment(SEG.SS, fresh.selector, fresh.descriptor.base, fresh.descriptor.limit, access);
+  } else loadNull(cpu, SEG.SS, code.dpl, code.dpl);
+  enterCode(cpu, gate.selector, code.dpl, code, gate.offset);
+  stack.commit();
+  setStackPointer(cpu, stack.pointer);
+}
+
+/** Far pointer in memory: offset, then selector. */
+function readFarPointer(cpu: Processor, insn: DecodedRecord): { readonly selector: number; readonly offset: bigint } {
+  const size = sizeOf(insn);
+  const offset = cpu.mmu.read(operandLinear(cpu, insn, size, false), size);
+  const selector = Number(cpu.mmu.read(operandLinear(cpu, insn, 2, false, BigInt(size)), 2));
+  return { selector, offset };
+}
+const immediateFar = (insn: DecodedRecord): { readonly selector: number; readonly offset: bigint } => ({
+  selector: Number((insn.imm >> 32n) & 0xffffn),
+  offset: insn.imm & (insn.size === 2 ? 0xffffn : 0xffff_ffffn),
+});
+
+const jump =
+  (target: typeof readFarPointer): ColdInstruction =>
+  (cpu, insn) => {
+    const { selector, offset } = target(cpu, insn);
+    return farJump(cpu, selector, offset);
+  };
+const callFar =
+  (target: typeof readFarPointer): ColdInstruction =>
+  (cpu, insn) => {
+    const { selector, offset } = target(cpu, insn);
+    return farCall(cpu, selector, offset, sizeOf(insn), cpu.nextRipOf(insn));
+  };
+
+/** Checks and loads what RETF and IRET have in common; `release` is RETF's operand. */
+function returnTo(
+  cpu: Processor,
+  stack: StackReader,
+  selector: number,
+  offset: bigint,
+  release: number,
+  alwaysStack: boolean,
+): void {
+  const { cpl } = cpu;
+  const error = selector & 0xfffc;
+  const code = codeDescriptor(cpu, selector);
+  const rpl = selector & 3;
+  if (!isCode(code.access) || rpl < cpl) raise(VECTOR.GP, error);
+  if (isConforming(code.access) ? code.dpl > rpl : code.dpl !== rpl) raise(VECTOR.GP, error);
+  checkLongBits(cpu, code.access, selector);
+  if (!code.present) raise(VECTOR.NP, error);
+  stack.skip(release);
+  if (rpl === cpl && !alwaysStack) {
+    checkTarget(cpu, code, offset);
+    setStackPointer(cpu, stack.pointer);
+    enterCode(cpu, selector, rpl, code, offset);
+    return;
+  }
+  const newRsp = stack.pop();
+  const newSs = Number(stack.pop() & 0xffffn);
+  const toLong = isLongCode(cpu, code.access);
+  const segment = returnStack(cpu, newSs, rpl, toLong);
+  checkTarget(cpu, code, offset);
+  const codeAccess = markAccessed(cpu, code);
+  if (segment) loadSegment(cpu, SEG.SS, newSs, { ...segment, access: markAccessed(cpu, segment) });
+  else loadNull(cpu, SEG.SS, newSs, rpl);
+  loadSegment(cpu, SEG.CS, selector, { ...code, access: codeAccess });
+  cpu.rip = offset;
+  setStackPointer(cpu, newRsp + BigInt(release));
+  if (rpl > cpl) dropInnerSegments(cpu);
+  cpu.mmu.contextChanged();
+}
+
+/** Stack segment a return goes to; undefined for the null selector 64-bit code may have. */
+function returnStack(cpu: Processor, selector: number, cpl: number, toLong: boolean): Descriptor | undefined {
+  if (isNull(selector)) {
+    if (!toLong || cpl === 3 || (selector & 3) !== cpl) raise(VECTOR.GP, 0);
+    return undefined;
+  }
+  const error = selector & 0xfffc;
+  const descriptor = readDescriptor(cpu, selector);
+  if (!descriptor || (selector & 3) !== cpl || !isWritableData(descriptor.access) || descriptor.dpl !== cpl) {
+    raise(VECTOR.GP, error);
+  }
+  if (!descriptor.present) raise(VECTOR.SS, error);
+  return descriptor;
+}
+
+const retFar =
+  (immediate: boolean): ColdInstruction =>
+  (cpu, insn) => {
+    const release = immediate ? Number(insn.imm & 0xffffn) : 0;
+    const stack = new StackReader(cpu, sizeOf(insn));
+    const offset = stack.pop();
+    const selector = Number(stack.pop() & 0xffffn);
+    if (!isProtected(cpu)) {
+      stack.skip(release);
+      setStackPointer(cpu, stack.pointer);
+      enterReal(cpu, selector, offset);
+    } else returnTo(cpu, stack, selector, offset, release, false);
+    return COLD.JUMPED;
+  };
+
+/** IRET unblocks NMIs, whatever becomes of it afterwards. */
+function unblockNmi(cpu: Processor): void {
+  cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) & ~8);
+}
+
+function iret(cpu: Processor, insn: DecodedRecord): ColdResult {
+  const size = sizeOf(insn);
+  if (isProtected(cpu) && nestedTask(cpu)) {
+    if (cpu.longMode) raise(VECTOR.GP, 0);
+    cpu.vmx.taskSwitch(0, 'iret');
+    raise(VECTOR.GP, 0);
+  }
+  const stack = new StackReader(cpu, size);
+  const offset = stack.pop();
+  const selector = Number(stack.pop() & 0xffffn);
+  const flags = Number(stack.pop() & 0xffff_ffffn);
+  const mask = changeableFlags(cpu, size);
+  if (!isProtected(cpu)) {
+    setStackPointer(cpu, stack.pointer);
+    enterReal(cpu, selector, offset);
+  } else {
+    // Virtual-8086 mode is not there.
+    if (!cpu.longMode && cpu.cpl === 0 && size === 4 && (flags & RFLAGS.VM) !== 0) raise(VECTOR.GP, 0);
+    returnTo(cpu, stack, selector, offset, 0, cpu.is64Bit);
+  }
+  unblockNmi(cpu);
+  mergeFlags(cpu, flags, mask);
+  cpu.mmu.contextChanged();
+  return COLD.JUMPED;
+}
+
+// Software interrupts
+
+function interrupt(cpu: Processor, insn: DecodedRecord): ColdResult {
+  softwareInterrupt(cpu, 4, Number(insn.imm & 0xffn), cpu.nextRipOf(insn), insn.length);
+  return COLD.JUMPED;
+}
+
+/** INT3, INTO and INT1: exceptions, which the exception bitmap sees. */
+const softwareException =
+  (vector: number, type: 5 | 6): ColdInstruction =>
+  (cpu, insn) => {
+    if (vector === VECTOR.OF && (cpu.rflags & RFLAGS.OF) === 0) return COLD.NEXT;
+    cpu.rip = cpu.ripOf(insn);
+    if (cpu.vmx.exception(vector, undefined, 0n, true, insn.length)) throw TRANSITION_MADE;
+    softwareInterrupt(cpu, type, vector, cpu.nextRipOf(insn), insn.length);
+    return COLD.JUMPED;
+  };
+
+// Fast system calls
+
+const FLAT_CODE = { base: 0n, limit: 0xffff_ffff } as const;
+/** Present, accessed, readable code; granular. */
+const CODE_ACCESS = 0x809b;
+/** Present, accessed, writable data; 32-bit, granular. */
+const DATA_ACCESS = 0xc093;
+
+/** Loads the fixed flat segments of a fast system call or return. */
+function loadFlat(cpu: Processor, cs: number, ss: number, cpl: number, long: boolean): void {
+  const bits = long ? ACCESS_RIGHTS.LONG : ACCESS_RIGHTS.BIG;
+  cpu.setSegment(SEG.CS, cs, FLAT_CODE.base, FLAT_CODE.limit, CODE_ACCESS | bits | (cpl << 5));
+  cpu.setSegment(SEG.SS, ss, FLAT_CODE.base, FLAT_CODE.limit, DATA_ACCESS | (cpl << 5));
+}
+
+function syscall(cpu: Processor, insn: DecodedRecord): ColdResult {
+  if (!cpu.is64Bit || (cpu.efer & BigInt(EFER.SCE)) === 0n) raise(VECTOR.UD);
+  const selectors = Number((cpu.field(MSRS.star) >> 32n) & 0xffffn);
+  cpu.setGpr(RCX, cpu.nextRipOf(insn));
+  cpu.setGpr(R11, BigInt(cpu.rflags & ~RFLAGS.RF));
+  cpu.rip = cpu.field(MSRS.lstar);
+  cpu.rflags = cpu.rflags & ~Number(cpu.field(MSRS.fmask) & 0xffff_ffffn) & ~RFLAGS.RF;
+  loadFlat(cpu, selectors & 0xfffc, (selectors + 8) & 0xffff, 0, true);
+  cpu.mmu.contextChanged();
+  return COLD.JUMPED;
+}
+
+const SYSRET_FLAGS = 0x3c_7fd7;
+
+function sysret(cpu: Processor, insn: DecodedRecord): ColdResult {
+  if (!cpu.is64Bit || (cpu.efer & BigInt(EFER.SCE)) === 0n) raise(VECTOR.UD);
+  if (cpu.cpl !== 0) raise(VECTOR.GP, 0);
+  const long = insn.size === 8;
+  const target = cpu.gpr(RCX);
+  if (long && !canonical(target)) raise(VECTOR.GP, 0);
+  const selectors = Number(cpu.field(MSRS.star) >> 48n);
+  cpu.rip = long ? target : target & 0xffff_ffffn;
+  cpu.rflags = (Number(cpu.gpr(R11) & 0xffff_ffffn) & SYSRET_FLAGS) | 2;
+  loadFlat(cpu, ((selectors + (long ? 16 : 0)) | 3) & 0xffff, ((selectors + 8) | 3) & 0xffff, 3, long);
+  cpu.mmu.contextChanged();
+  return COLD.JUMPED;
+}
+
+function sysenter(cpu: Processor): ColdResult {
+  const cs = Number(cpu.field(MSRS.sysenterCs) & 0xffffn);
+  if (!isProtected(cpu) || (cs & 0xfffc) === 0) raise(VECTOR.GP, 0);
+  const long = cpu.longMode;
+  cpu.rflags = cpu.rflags & ~(RFLAGS.VM | RFLAGS.IF | RFLAGS.RF);
+  const width = long ? 64 : 32;
+  cpu.setGpr(RSP, BigInt.asUintN(width, cpu.field(MSRS.sysenterEsp)));
+  cpu.rip = BigInt.asUintN(width, cpu.field(MSRS.sysenterEip));
+  loadFlat(cpu, cs & 0xfffc, ((cs & 0xfffc) + 8) & 0xffff, 0, long);
+  cpu.mmu.contextChanged();
+  return COLD.JUMPED;
+}
+
+function sysexit(cpu: Processor, insn: DecodedRecord): ColdResult {
+  const cs = Number(cpu.field(MSRS.sysenterCs) & 0xffffn);
+  if (!isProtected(cpu) || cpu.cpl !== 0 || (cs & 0xfffc) === 0) raise(VECTOR.GP, 0);
+  const long = insn.size === 8;
+  if (long && !(canonical(cpu.gpr(RCX)) && canonical(cpu.gpr(RDX)))) raise(VECTOR.GP, 0);
+  const width = long ? 64 : 32;
+  const offset = long ? 32 : 16;
+  cpu.rip = BigInt.asUintN(width, cpu.gpr(RDX));
+  cpu.setGpr(RSP, BigInt.asUintN(width, cpu.gpr(RCX)));
+  loadFlat(cpu, ((cs + offset) | 3) & 0xffff, ((cs + offset + 8) | 3) & 0xffff, 3, long);
+  cpu.mmu.contextChanged();
+  return COLD.JUMPED;
+}
+
+export const TRANSFER_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
+  jmp_far: jump((_cpu, insn) => immediateFar(insn)),
+  jmp_far_indirect: jump(readFarPointer),
+  call_far: callFar((_cpu, insn) => immediateFar(insn)),
+  call_far_indirect: callFar(readFarPointer),
+  retf: retFar(false),
+  retf_imm: retFar(true),
+  iret,
+  int: interrupt,
+  int3: softwareException(VECTOR.BP, 6),
+  into: softwareException(VECTOR.OF, 6),
+  int1: softwareException(VECTOR.DB, 5),
+  syscall,
+  sysret,
+  sysenter,
+  sysexit,
+};
