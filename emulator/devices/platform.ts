@@ -261,6 +261,8 @@ export class Platform implements PortDevice, InterruptSource, TimedDevice, Physi
   set tscDeadline(value: bigint) {
     this.advance(this.clock());
     this.apic.timer.deadline = value;
+    // One that has passed already fires now.
+    this.advance(this.clock());
     this.changed = true;
   }
 
