@@ -29,12 +29,13 @@ export interface CodeMode extends DecodeMode {
 
 /** What the code cache asks of address translation. */
 export interface CodeSource {
-  /** Physical address of code at a linear address, -1 where no memory answers; faults as a fetch does. */
+  /**
+   * Physical address of code at a linear address, -1 where no memory answers; faults as a fetch does. The page's entry in
+   * the active bank of the inline code map may be filled afterwards.
+   */
   fetchPhysical(linear: bigint): number;
   /** The physical page is to leave the inline store maps: it holds code now. */
   evictStores(page: number): void;
-  /** An entry of the inline code map of the active bank, for the page of this RIP (low 32 bits), is about to be used. */
-  touchInline(low: number): void;
 }
 
 interface CodePage {
@@ -217,7 +218,6 @@ export class CodeCache implements WriteObserver {
   private mapPage(rip: bigint, codePage: CodePage): void {
     const index = Number((rip >> 12n) & BigInt(INLINE.entries - 1));
     const entry = INLINE.code + this.memory.u32[SCRATCH.bank >> 2] + index * INLINE.entrySize;
-    this.source.touchInline(Number(rip & 0xffff_ffffn));
     this.memory.u64[entry >> 3] = rip & ~0xfffn;
     this.memory.u32[(entry + 8) >> 2] = codePage.table;
   }

@@ -3,14 +3,21 @@ import type { CodeCache, CodeMode } from '../codegen/code-cache';
 import { EXIT } from '../codegen/exits';
 import type { RunFunction } from '../codegen/interpreter';
 import { BUDGET_BORROW } from '../codegen/interpreter-context';
-import { boundary, needsBoundary, needsSingleStep } from '../cpu/boundary';
+import {
+  ACTIVITY,
+  afterInstruction,
+  beforeInstruction,
+  boundary,
+  needsSingleStep,
+  needsBoundary,
+} from '../cpu/boundary';
 import { deliverException } from '../cpu/exceptions';
 import { PENDING_KIND, VECTOR } from '../cpu/faults';
 import type { Processor } from '../cpu/processor';
 import { RECORD } from '../decode/record';
 import type { Platform } from '../devices/platform';
 import { BOUNDARY, MACHINE, PENDING, SCRATCH } from '../state/layout';
-import type { TransitionLog } from '../vmx/transitions';
+import type { VmxUnit } from '../vmx/vmx-unit';
 import type { Breakpoints } from './breakpoints';
 import { CodeModes } from './code-modes';
 import type { Host } from './interpreter-host';
@@ -18,7 +25,6 @@ import type { Host } from './interpreter-host';
 /** Instructions the interpreter is given at most at once. */
 const MAX_SLICE = 0x1000_0000;
 const POWERED_OFF = 0x8000_0000;
-const ACTIVITY = { ACTIVE: 0, HLT: 1 } as const;
 
 /** What the outer loop drives. */
 export interface RunnerParts {
@@ -27,7 +33,7 @@ export interface RunnerParts {
   readonly code: CodeCache;
   readonly host: Host;
   readonly interpret: RunFunction;
-  readonly transitions: TransitionLog;
+  readonly vmx: VmxUnit;
   readonly breakpoints: Breakpoints;
   /** Layer that executes next. */
   currentLayer(): number;
@@ -78,7 +84,7 @@ export class Runner {
   }
 
   step(): Stop {
-    const event = this.beforeInstruction();
+    const event = this.betweenInstructions();
     if (event === 'proceed') this.single();
     else if (event !== 'happened') return event;
     return this.requestedStop() ?? { kind: 'limit' };
@@ -91,7 +97,7 @@ export class Runner {
   /** @param first nothing has run yet since the caller resumed: a breakpoint at RIP is where it stands, not a stop */
   private turn(left: number, first: boolean): Stop | undefined {
     this.exit = EXIT.NONE;
-    const event = this.beforeInstruction();
+    const event = this.betweenInstructions();
     if (event === 'happened') return this.requestedStop();
     if (event !== 'proceed') return event;
     if (first && this.atBreakpoint()) this.single();
@@ -106,14 +112,15 @@ export class Runner {
   }
 
   /** Lets happen what is due at this boundary. */
-  private beforeInstruction(): 'proceed' | 'happened' | Stop {
+  private betweenInstructions(): 'proceed' | 'happened' | Stop {
     const { cpu, parts } = this;
     const stop = this.requestedStop();
     if (stop !== undefined) return stop;
     parts.platform.changed = false;
     const due = parts.platform.nextEvent();
     if (due !== undefined && due <= this.time) parts.platform.advance(this.time);
-    if (needsBoundary(cpu) && boundary(cpu)) return 'happened';
+    if (!needsBoundary(cpu)) return 'proceed';
+    if (boundary(cpu) !== undefined) return 'happened';
     return cpu.field32(BOUNDARY.activity) === ACTIVITY.ACTIVE ? 'proceed' : this.idle();
   }
 
@@ -121,8 +128,7 @@ export class Runner {
   private idle(): 'happened' | Stop {
     const { cpu, parts } = this;
     if (cpu.field32(BOUNDARY.activity) !== ACTIVITY.HLT) {
-      const aborted = parts.transitions.last?.kind === 'abort';
-      return { kind: 'shutdown', cause: aborted ? 'vmx-abort' : 'triple-fault', chain: cpu.faultChain };
+      return { kind: 'shutdown', cause: parts.vmx.aborted ? 'vmx-abort' : 'triple-fault', chain: cpu.faultChain };
     }
     const due = parts.platform.nextEvent();
     if (due === undefined) return { kind: 'halted' };
@@ -135,9 +141,10 @@ export class Runner {
     const { cpu, parts } = this;
     const power = cpu.field32(MACHINE.poweredOff);
     if ((power & POWERED_OFF) !== 0) return { kind: 'poweroff', status: power & 0xff };
-    if (!parts.transitions.stopRequested) return undefined;
-    parts.transitions.stopRequested = false;
-    const transition = parts.transitions.last;
+    const { log } = parts.vmx;
+    if (!log.stopRequested) return undefined;
+    log.stopRequested = false;
+    const transition = log.last;
     return transition === undefined ? undefined : { kind: 'transition', transition };
   }
 
@@ -186,7 +193,11 @@ export class Runner {
   private single(): number {
     const { mode } = this;
     const record = this.fetch(() => this.parts.code.single(this.cpu.rip, mode));
-    return record === undefined ? 0 : this.interpret(record, 1);
+    if (record === undefined) return 0;
+    const before = beforeInstruction(this.cpu);
+    const retired = this.interpret(record, 1);
+    if (retired > 0) afterInstruction(this.cpu, before);
+    return retired;
   }
 
   /** Finds the code at RIP; if fetching it faults, delivers that and gives undefined. */

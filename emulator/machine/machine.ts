@@ -1,0 +1,230 @@
+import type {
+  CheckFailure,
+  CodeBreakpoint,
+  Layer,
+  LayerState,
+  Machine,
+  MachineConfig,
+  OutputChannel,
+  Snapshot,
+  Stop,
+  StopMask,
+  Transition,
+} from '../api';
+import { type LoadedImage, placeImage } from '../boot/loaded-image';
+import { CodeCache } from '../codegen/code-cache';
+import { generateInterpreter, instantiateInterpreter } from '../codegen/interpreter';
+import { COLD } from '../cpu/cold-table';
+import { Processor } from '../cpu/processor';
+import { resetProcessor } from '../cpu/reset';
+import { SHAPES } from '../decode/shapes';
+import { Platform } from '../devices/platform';
+import { DirtyPages } from '../history/dirty-pages';
+import { StateHash } from '../history/hash';
+import { Snapshots } from '../history/snapshot';
+import { MemoryAccess } from '../mmu/access';
+import { SEMANTICS } from '../semantics';
+import { MACHINE, SCRATCH } from '../state/layout';
+import { MachineMemory } from '../state/memory';
+import { CPU_MODELS } from '../tables/cpu-models';
+import { INSTRUCTIONS } from '../tables/instructions';
+import { VMX_COLD } from '../vmx/instructions';
+import type { LayerEntry } from '../vmx/layers';
+import { createVmx, type VmxUnit } from '../vmx/vmx-unit';
+import { Breakpoints } from './breakpoints';
+import { Host } from './interpreter-host';
+import { ImageState } from './layer-state';
+import {
+  RestingGuestImage,
+  RestingRootImage,
+  type RegisterImage,
+  RunningImage,
+  type VmcsAccess,
+} from './register-image';
+import { Runner } from './runner';
+
+/** The machine with what only its loader needs. */
+export interface LoadableMachine extends Machine {
+  /** Puts a planned image into a machine that has not run yet, or that has been reset by this. */
+  load(image: LoadedImage): void;
+}
+
+/** Builds a machine in its power-up state. */
+export function createMachine(config: MachineConfig): LoadableMachine {
+  return new EmulatedMachine(config);
+}
+
+/** The interpreter is the same for every machine: generated once a process. */
+let interpreterBytes: Uint8Array<ArrayBuffer> | undefined;
+
+const COLD_BY_ROW = INSTRUCTIONS.map(({ semantic: { kind, key } }) =>
+  kind === 'cold' ? (COLD[key] ?? VMX_COLD[key]) : undefined,
+);
+
+/** Connects the parts; what they do is theirs. */
+class EmulatedMachine implements LoadableMachine {
+  onOutput: (channel: OutputChannel, bytes: Uint8Array) => void = () => undefined;
+  readonly stopMask: StopMask = {
+    exit: false,
+    entry: false,
+    entryFailure: false,
+    vmfail: false,
+    tripleFault: false,
+  };
+  private readonly memory: MachineMemory;
+  private readonly cpu: Processor;
+  private readonly access: MemoryAccess;
+  private readonly platform: Platform;
+  private readonly vmx: VmxUnit;
+  private readonly code: CodeCache;
+  private readonly runner: Runner;
+  private readonly breakpoints = new Breakpoints();
+  private readonly snapshots: Snapshots;
+  private readonly hash: StateHash;
+
+  constructor(readonly config: MachineConfig) {
+    this.memory = new MachineMemory(config.memory);
+    const cpu = new Processor(this.memory, CPU_MODELS[config.cpuModel]);
+    this.cpu = cpu;
+    this.access = new MemoryAccess(cpu);
+    cpu.mmu = this.access;
+    this.platform = new Platform(this.memory, () => this.runner.now(), {
+      output: (channel, byte) => this.onOutput(channel, Uint8Array.of(byte)),
+    });
+    cpu.ports = this.platform;
+    cpu.bus = this.platform;
+    cpu.interrupts = this.platform;
+    this.vmx = createVmx(cpu, this.stopMask);
+    this.code = new CodeCache(this.memory, this.access);
+    this.memory.observer = this.code;
+    const host = new Host({
+      cpu,
+      access: this.access,
+      cold: COLD_BY_ROW,
+      boundaryChanged: () => this.platform.changed,
+      crossingHolds: (record) => this.code.crossingHolds(record, this.runner.mode),
+    });
+    interpreterBytes ??= generateInterpreter(SHAPES, SEMANTICS);
+    this.runner = new Runner({
+      cpu,
+      platform: this.platform,
+      code: this.code,
+      host,
+      interpret: instantiateInterpreter(interpreterBytes, this.memory, host),
+      vmx: this.vmx,
+      breakpoints: this.breakpoints,
+      currentLayer: () => this.vmx.layers.current().id,
+    });
+    const dirty = new DirtyPages(this.memory, () => this.access.evictAllStores());
+    this.snapshots = new Snapshots(this.memory, dirty, { dropCaches: () => this.dropCaches() });
+    this.hash = new StateHash(this.memory, dirty);
+    resetProcessor(cpu);
+    this.vmx.reset();
+    this.dropCaches();
+  }
+
+  private dropCaches(): void {
+    this.access.dropInline();
+    this.code.clear();
+    this.memory.u32[SCRATCH.link >> 2] = 0;
+  }
+
+  load(image: LoadedImage): void {
+    placeImage(this.cpu, image);
+    this.access.flush(true);
+    this.access.contextChanged();
+  }
+
+  get time(): bigint {
+    return this.cpu.field(MACHINE.time);
+  }
+  get retired(): bigint {
+    return this.cpu.field(MACHINE.retired);
+  }
+  run(instructions: number): Stop {
+    return this.runner.run(instructions);
+  }
+  step(): Stop {
+    return this.runner.step();
+  }
+  setBreakpoints(breakpoints: readonly CodeBreakpoint[]): void {
+    this.breakpoints.replace(breakpoints);
+    this.code.setBreakpoints(this.breakpoints.linears);
+  }
+
+  get layers(): readonly Layer[] {
+    const current = this.vmx.layers.current().id;
+    return this.vmx.layers.entries(1).map((entry) => this.describe(entry, current));
+  }
+  get current(): Layer {
+    const entry = this.vmx.layers.current();
+    return this.describe(entry, entry.id);
+  }
+  private describe(entry: LayerEntry, current: number): Layer {
+    return {
+      id: entry.id,
+      processor: entry.processor,
+      level: entry.level,
+      vmcs: entry.vmcs ?? null,
+      parent: entry.parent,
+      running: entry.id === current,
+      left: this.vmx.log.at(entry.lastTransition),
+    };
+  }
+  state(layer: Layer): LayerState {
+    return new ImageState(this.memory, this.imageOf(layer), (physical, eptp) =>
+      this.cpu.vmx.peekTranslate(physical, eptp),
+    );
+  }
+  private imageOf({ id, vmcs }: Layer): RegisterImage {
+    const current = this.vmx.layers.current();
+    if (id === current.id) return new RunningImage(this.cpu, this.platform);
+    const saved = { at: (register: number | 'cr2') => this.vmx.layers.savedAt(id, register) };
+    // A root rests while its guest runs; that guest's VMCS says where it will go on.
+    const of = vmcs ?? current.vmcs ?? 0n;
+    const access = this.vmcsOf(of);
+    if (vmcs === null) return new RestingRootImage(this.cpu, access, saved);
+    return new RestingGuestImage(this.cpu, access, saved);
+  }
+  private vmcsOf(pointer: bigint): VmcsAccess {
+    return {
+      read: (encoding) => this.vmx.readVmcs(pointer, encoding) ?? 0n,
+      write: (encoding, value) => void this.vmx.writeVmcs(pointer, encoding, value),
+    };
+  }
+
+  get transitions(): readonly Transition[] {
+    return this.vmx.transitions;
+  }
+  get exitCounts(): ReadonlyMap<number, number> {
+    return this.vmx.exitCounts;
+  }
+  readVmcs(vmcs: bigint, encoding: number): bigint | undefined {
+    return this.vmx.readVmcs(vmcs, encoding);
+  }
+  writeVmcs(vmcs: bigint, encoding: number, value: bigint): string | undefined {
+    return this.vmx.writeVmcs(vmcs, encoding, value);
+  }
+  checkVmcs(vmcs: bigint): readonly CheckFailure[] {
+    return this.vmx.checkVmcs(vmcs);
+  }
+  get capabilities(): ReadonlyMap<number, bigint> {
+    return this.vmx.capabilities;
+  }
+  peekPhysical(physical: number, length: number): Uint8Array {
+    const available = Math.max(0, Math.min(length, this.memory.ramSize - physical));
+    return this.memory.isRam(physical) ? this.memory.readBytes(physical, available) : new Uint8Array(0);
+  }
+  input(bytes: Uint8Array): void {
+    this.platform.input(bytes);
+  }
+  snapshot(): Snapshot {
+    return this.snapshots.snapshot();
+  }
+  restore(snapshot: Snapshot): void {
+    this.snapshots.restore(snapshot);
+  }
+  stateHash(): string {
+    return this.hash.digest();
+  }
+}
