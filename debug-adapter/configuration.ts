@@ -72,7 +72,8 @@ export const launchAttributes = {
     symbols: {
       type: 'array',
       default: [],
-      description: 'More files with symbols, each for the layer, VMCS, CR3 or addresses it belongs to. The program speaks for itself.',
+      description:
+        'More files with symbols, each for the layer, VMCS, CR3 or addresses it belongs to. The program speaks for itself.',
       items: {
         type: 'object',
         additionalProperties: false,
@@ -148,7 +149,8 @@ export const launchAttributes = {
       type: 'array',
       default: [],
       items: { type: 'string' },
-      description: 'Stop at VM exits and entries for which one of these conditions is true: "exit == CPUID && rax == 0".',
+      description:
+        'Stop at VM exits and entries for which one of these conditions is true: "exit == CPUID && rax == 0".',
     },
     serial: {
       default: 'console',
@@ -189,7 +191,9 @@ function asAddress(value: unknown): bigint | undefined {
 export function parseSize(text: string): number | undefined {
   const match = /^(\d+)\s*([kmg]?)(i?b)?$/i.exec(text.trim());
   if (match === null) return undefined;
-  return Number(match[1]) * { '': 1, k: 0x400, m: 0x10_0000, g: 0x4000_0000 }[match[2].toLowerCase() as '' | 'k' | 'm' | 'g'];
+  return (
+    Number(match[1]) * { '': 1, k: 0x400, m: 0x10_0000, g: 0x4000_0000 }[match[2].toLowerCase() as '' | 'k' | 'm' | 'g']
+  );
 }
 
 type Values = Readonly<Record<string, unknown>>;
@@ -209,7 +213,9 @@ function symbolFile(values: Values, index: number, base: string): SymbolFile {
   else if (values.addressRange !== undefined) {
     const [first, last] = (values.addressRange as string).split(/\.\.|-/).map((part) => parseNumber(part));
     if (first === undefined || last === undefined || first > last) {
-      return fail(`"symbols[${index}].addressRange" must be two linear addresses, the lower one first: "0x1000..0x1fff".`);
+      return fail(
+        `"symbols[${index}].addressRange" must be two linear addresses, the lower one first: "0x1000..0x1fff".`,
+      );
     }
     scope = { kind: 'range', start: first, end: last };
   }
@@ -233,13 +239,17 @@ export function readConfiguration(values: Values, base: string = process.cwd()):
   const loadAddress = asAddress(values.loadAddress);
   const entry = asAddress(values.entry);
   if (entry !== undefined && loadAddress === undefined) {
-    fail('Launch configuration: "entry" needs "loadAddress": both are for flat binaries, an ELF file has its own entry.');
+    fail(
+      'Launch configuration: "entry" needs "loadAddress": both are for flat binaries, an ELF file has its own entry.',
+    );
   }
   const seed = asAddress(values.seed) ?? 0n;
   const serial = values.serial as 'console' | { readonly file: string } | undefined;
   return {
     program: resolve(base, values.program as string),
-    symbols: ((values.symbols as readonly Values[] | undefined) ?? []).map((item, index) => symbolFile(item, index, base)),
+    symbols: ((values.symbols as readonly Values[] | undefined) ?? []).map((item, index) =>
+      symbolFile(item, index, base),
+    ),
     memory,
     cpus: (values.cpus as number | undefined) ?? 1,
     cpuModel: (values.cpuModel as 'strata' | 'classic' | undefined) ?? 'strata',

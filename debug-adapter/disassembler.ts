@@ -41,7 +41,13 @@ export class Disassembler {
   }
 
   /** Decodes from the start of `bytes`, at most `limit` instructions, until the bytes end in the middle of one. */
-  private decodeRun(bits: number, bytes: Uint8Array, start: bigint, limit: number, mapped: boolean): DisassembledInstruction[] {
+  private decodeRun(
+    bits: number,
+    bytes: Uint8Array,
+    start: bigint,
+    limit: number,
+    mapped: boolean,
+  ): DisassembledInstruction[] {
     const found: DisassembledInstruction[] = [];
     const decoder = new Decoder(bits, bytes, DecoderOptions.None);
     try {

@@ -22,8 +22,7 @@ export const requestErrors = {
     new RequestError(1002, `Request "${command}": argument "${name}" must be ${expected}.`),
   notLaunched: (command: string) =>
     new RequestError(1003, `Request "${command}" needs a machine: send "launch" first (and wait for its response).`),
-  running: (command: string) =>
-    new RequestError(1004, `Request "${command}" needs a stopped machine: pause it first.`),
+  running: (command: string) => new RequestError(1004, `Request "${command}" needs a stopped machine: pause it first.`),
   notRunning: () => new RequestError(1005, 'The machine is not running.'),
   alreadyLaunched: () => new RequestError(1006, 'This session has launched its machine already: use "restart".'),
   ended: () => new RequestError(1007, 'The machine has ended: restart the session to run it again.'),
@@ -46,7 +45,11 @@ export const requestErrors = {
   badExpression: (sentence: string) => new RequestError(1040, sentence),
   noException: () => new RequestError(1050, 'The machine did not stop for an exception or a transition.'),
   internal: (command: string, what: string) =>
-    new RequestError(1099, `Internal error in request "${command}": ${what}. The session goes on; please report it.`, true),
+    new RequestError(
+      1099,
+      `Internal error in request "${command}": ${what}. The session goes on; please report it.`,
+      true,
+    ),
 };
 
 /** The message of anything thrown. */

@@ -55,13 +55,15 @@ function vectorOf(transition: Transition): number | undefined {
 /** What matters most about an exit, beyond its reason. */
 function exitDetail(transition: Transition): string | undefined {
   const part = (name: string): string | undefined =>
-    describeQualification(transition.reason, transition.qualification, vectorOf(transition)).find((bits) => bits.name === name)?.text;
+    describeQualification(transition.reason, transition.qualification, vectorOf(transition)).find(
+      (bits) => bits.name === name,
+    )?.text;
   switch (transition.reason) {
     case EXIT_REASON.EPT_VIOLATION: {
       const wanted = ['read', 'write', 'fetch'].filter((name) => part(name) === 'yes');
       return `GPA ${hex(transition.guestPhysical)}${wanted.length === 0 ? '' : ` (${wanted.join(', ')})`}`;
     }
-    case EXIT_REASON.EPT_MISCONFIG:
+    case EXIT_REASON.EPT_MISCONFIGURATION:
       return `GPA ${hex(transition.guestPhysical)}`;
     case EXIT_REASON.EXCEPTION_OR_NMI:
     case EXIT_REASON.EXTERNAL_INTERRUPT: {
@@ -78,7 +80,7 @@ function exitDetail(transition: Transition): string | undefined {
       return `${part('in') ?? 'I/O'} port ${part('port') ?? '?'}, ${part('size') ?? '?'}`;
     case EXIT_REASON.CR_ACCESS:
       return `${part('type') ?? ''} ${part('cr') ?? ''}`.trim();
-    case EXIT_REASON.MOV_DR:
+    case EXIT_REASON.DR_ACCESS:
       return `${part('direction') ?? ''} ${part('dr') ?? ''}`.trim();
     default:
       return undefined;
@@ -88,7 +90,8 @@ function exitDetail(transition: Transition): string | undefined {
 /** "VM exit 48: EPT violation, GPA 0x3000". */
 export function describeTransition(transition: Transition): string {
   const head = `${KIND[transition.kind]} ${transition.number}`;
-  const lower = (title: string): string => (/^[A-Z][a-z]/.test(title) ? title[0].toLowerCase() + title.slice(1) : title);
+  const lower = (title: string): string =>
+    /^[A-Z][a-z]/.test(title) ? title[0].toLowerCase() + title.slice(1) : title;
   switch (transition.kind) {
     case 'exit': {
       const detail = exitDetail(transition);
@@ -170,9 +173,7 @@ export function describeStop(stop: Stop): string {
       if (transition.failures.length > 0) {
         const many = transition.failures.length > 1;
         lines.push(
-          many
-            ? `${transition.failures.length} checks fail; the processor reports the first:`
-            : 'One check fails:',
+          many ? `${transition.failures.length} checks fail; the processor reports the first:` : 'One check fails:',
           ...transition.failures.map((failure, index) => `${index + 1}. ${describeFailure(failure)}`),
         );
       }
@@ -204,7 +205,9 @@ function exitLines(transition: Transition): readonly string[] {
   ];
   const parts = describeQualification(transition.reason, transition.qualification, vectorOf(transition));
   if (parts.length > 0) {
-    lines.push(`  qualification ${hex(transition.qualification)}: ${parts.map(({ name, text }) => `${name} ${text}`).join(', ')}`);
+    lines.push(
+      `  qualification ${hex(transition.qualification)}: ${parts.map(({ name, text }) => `${name} ${text}`).join(', ')}`,
+    );
   }
   return lines;
 }

@@ -29,6 +29,11 @@ export class HandleTree<T> {
     return slot.number;
   }
 
+  /** The number of a thing that has one already. */
+  find(parent: number, name: string): number | undefined {
+    return this.byKey.get(`${parent} ${name}`)?.number;
+  }
+
   /** Undefined for a number never given out, or forgotten. */
   get(number: number): T | undefined {
     return this.byNumber.get(number)?.slot.value;

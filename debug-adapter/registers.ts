@@ -1,7 +1,7 @@
 /** Names of registers and of the bits in them, and reading them from a layer. */
 import type { LayerState } from '../emulator/api';
-import { CR0, CR4, EFER, RFLAGS } from '../emulator/tables/control-registers';
-import { SEGMENT_ORDER, type SegmentName } from '../emulator/state/layout';
+import { SEGMENT_ORDER } from '../emulator/state/layout';
+import { REGISTER_BITS as TABLE } from '../emulator/tables/vmx/register-bits';
 
 export const GPR64 = 'RAX RCX RDX RBX RSP RBP RSI RDI R8 R9 R10 R11 R12 R13 R14 R15'.split(' ');
 const GPR32 = 'EAX ECX EDX EBX ESP EBP ESI EDI R8D R9D R10D R11D R12D R13D R14D R15D'.split(' ');
@@ -40,8 +40,10 @@ export interface NamedMask {
   readonly description?: string;
 }
 
-function masks(table: Readonly<Record<string, number>>): readonly NamedMask[] {
-  return Object.entries(table).map(([name, mask]) => ({ name, mask: BigInt(mask), shift: Math.log2(mask & -mask) >>> 0 }));
+function masks(table: Readonly<Record<number, string>>): readonly NamedMask[] {
+  return Object.entries(table)
+    .filter(([, name]) => /^\w+$/.test(name))
+    .map(([bit, name]) => maskOf(name, Number(bit), Number(bit)));
 }
 
 function maskOf(name: string, high: number, low: number): NamedMask {
@@ -50,12 +52,16 @@ function maskOf(name: string, high: number, low: number): NamedMask {
 
 /** Bits by register; the low ones first. */
 export const REGISTER_BITS: Readonly<Record<string, readonly NamedMask[]>> = {
-  RFLAGS: masks(RFLAGS).map((bit) => (bit.name === 'IOPL' ? maskOf('IOPL', 13, 12) : bit)),
-  // PG is bit 31, where a JavaScript number's `&` gives a negative number.
-  CR0: masks(CR0).map((bit) => (bit.name === 'PG' ? maskOf('PG', 31, 31) : bit)),
-  CR4: masks(CR4),
-  EFER: masks(EFER),
-  DR6: [...[0, 1, 2, 3].map((n) => maskOf(`B${n}`, n, n)), maskOf('BD', 13, 13), maskOf('BS', 14, 14), maskOf('BT', 15, 15)],
+  RFLAGS: [...masks(TABLE.RFLAGS), maskOf('IOPL', 13, 12)].sort((a, b) => a.shift - b.shift),
+  CR0: masks(TABLE.CR0),
+  CR4: masks(TABLE.CR4),
+  EFER: masks(TABLE.EFER),
+  DR6: [
+    ...[0, 1, 2, 3].map((n) => maskOf(`B${n}`, n, n)),
+    maskOf('BD', 13, 13),
+    maskOf('BS', 14, 14),
+    maskOf('BT', 15, 15),
+  ],
   DR7: [
     ...[0, 1, 2, 3].flatMap((n) => [maskOf(`L${n}`, 2 * n, 2 * n), maskOf(`G${n}`, 2 * n + 1, 2 * n + 1)]),
     maskOf('GD', 13, 13),
@@ -106,50 +112,4 @@ export function linearRip(state: LayerState, rip: bigint = state.rip): bigint {
 /** Linear address of a stack pointer. */
 export function linearStack(state: LayerState, rsp: bigint): bigint {
   return state.codeSize === 64 ? rsp : BigInt.asUintN(32, state.segment('SS').base + rsp);
-}
-
-/** A register by its SDM name, any case; undefined where there is none. `CS.base` and its kin are segments' parts. */
-export function readRegister(state: LayerState, name: string): bigint | undefined {
-  const upper = name.toUpperCase();
-  const part = PARTS.get(upper);
-  if (part !== undefined) return BigInt.asUintN(part.bits, state.gpr(part.gpr) >> BigInt(part.shift));
-  switch (upper) {
-    case 'RIP':
-      return state.rip;
-    case 'EIP':
-      return BigInt.asUintN(32, state.rip);
-    case 'IP':
-      return BigInt.asUintN(16, state.rip);
-    case 'RFLAGS':
-      return state.rflags;
-    case 'EFLAGS':
-      return BigInt.asUintN(32, state.rflags);
-    case 'GDTR.BASE':
-      return state.gdtr.base;
-    case 'GDTR.LIMIT':
-      return BigInt(state.gdtr.limit);
-    case 'IDTR.BASE':
-      return state.idtr.base;
-    case 'IDTR.LIMIT':
-      return BigInt(state.idtr.limit);
-  }
-  const control = [...CONTROL_REGISTERS, ...DEBUG_REGISTERS].find((known) => known === upper);
-  if (control !== undefined) return state.control(control);
-  const [segment, member] = upper.split('.', 2);
-  const segmentName = SEGMENTS.find((known) => known === segment) as SegmentName | undefined;
-  if (segmentName === undefined) return undefined;
-  const value = state.segment(segmentName);
-  switch (member) {
-    case undefined:
-    case 'SELECTOR':
-      return BigInt(value.selector);
-    case 'BASE':
-      return value.base;
-    case 'LIMIT':
-      return BigInt(value.limit >>> 0);
-    case 'ACCESS':
-      return BigInt(value.access >>> 0);
-    default:
-      return undefined;
-  }
 }

@@ -9,7 +9,9 @@ export class RequestArguments {
     values: unknown,
   ) {
     this.values =
-      typeof values === 'object' && values !== null && !Array.isArray(values) ? (values as Record<string, unknown>) : {};
+      typeof values === 'object' && values !== null && !Array.isArray(values)
+        ? (values as Record<string, unknown>)
+        : {};
   }
 
   /** As sent, for readers with checks of their own. */

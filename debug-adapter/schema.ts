@@ -32,7 +32,13 @@ function typeMatches(type: Schema['type'], value: unknown): boolean {
   }
 }
 
-const ARTICLES = { string: 'a string', boolean: 'true or false', integer: 'a whole number', array: 'a list', object: 'an object' };
+const ARTICLES = {
+  string: 'a string',
+  boolean: 'true or false',
+  integer: 'a whole number',
+  array: 'a list',
+  object: 'an object',
+};
 
 function expectation(schema: Schema): string {
   if (schema.anyOf !== undefined) return schema.anyOf.map(expectation).join(' or ');
@@ -40,7 +46,9 @@ function expectation(schema: Schema): string {
   if (schema.patternErrorMessage !== undefined) return schema.patternErrorMessage;
   if (schema.minimum !== undefined) return `a whole number from ${schema.minimum} to ${schema.maximum ?? '...'}`;
   if (schema.properties !== undefined) {
-    return `an object with ${Object.keys(schema.properties).map((key) => `"${key}"`).join(', ')}`;
+    return `an object with ${Object.keys(schema.properties)
+      .map((key) => `"${key}"`)
+      .join(', ')}`;
   }
   return schema.type === undefined ? 'a value' : ARTICLES[schema.type];
 }
@@ -67,7 +75,8 @@ function unknownKey(key: string, path: string, known: readonly string[]): string
   const near = known
     .map((name) => ({ name, far: distance(key.toLowerCase(), name.toLowerCase()) }))
     .sort((a, b) => a.far - b.far)[0];
-  const hint = near !== undefined && near.far <= 3 ? `did you mean "${near.name}"?` : `known keys: ${known.join(', ')}.`;
+  const hint =
+    near !== undefined && near.far <= 3 ? `did you mean "${near.name}"?` : `known keys: ${known.join(', ')}.`;
   return `"${path}" is not a launch setting; ${hint}`;
 }
 
@@ -91,7 +100,8 @@ export function violation(
   const bad = `"${path}" must be ${expectation(schema)}, not ${show(value)}.`;
   if (!typeMatches(schema.type, value)) return bad;
   if (schema.enum !== undefined && !(typeof value === 'string' && schema.enum.includes(value))) return bad;
-  if (schema.pattern !== undefined && !(typeof value === 'string' && new RegExp(schema.pattern).test(value))) return bad;
+  if (schema.pattern !== undefined && !(typeof value === 'string' && new RegExp(schema.pattern).test(value)))
+    return bad;
   if (typeof value === 'number' && (value < (schema.minimum ?? value) || value > (schema.maximum ?? value))) return bad;
   if (Array.isArray(value) && schema.items !== undefined) {
     for (const [index, item] of value.entries()) {

@@ -8,13 +8,19 @@ import { group, type VariableNode } from './node';
 export function counterNodes({ machine }: Debuggee): readonly VariableNode[] {
   const exits = [...machine.exitCounts].filter(([, times]) => times > 0).sort((a, b) => b[1] - a[1]);
   const total = exits.reduce((sum, [, times]) => sum + times, 0);
-  const number = (name: string, value: bigint | number): VariableNode => ({ name, value: (format) => count(value, format) });
+  const number = (name: string, value: bigint | number): VariableNode => ({
+    name,
+    value: (format) => count(value, format),
+  });
   return [
     number('Time', machine.time),
     number('Instructions retired', machine.retired),
     number('Idle skips', machine.time - machine.retired),
     number('TSC frequency (Hz)', TSC_HZ),
-    number('Transitions', machine.transitions.length === 0 ? 0 : machine.transitions[machine.transitions.length - 1].number),
+    number(
+      'Transitions',
+      machine.transitions.length === 0 ? 0 : machine.transitions[machine.transitions.length - 1].number,
+    ),
     {
       ...group('VM exits by reason', '', () => exits.map(([reason, times]) => number(exitReasonName(reason), times))),
       value: (format) => `${count(total, format)} in all`,

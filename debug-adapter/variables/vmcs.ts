@@ -61,17 +61,25 @@ class VmcsView {
   }
 
   /** What the fields that depend on the exit reason say; undefined for plain values. */
-  decode(field: VmcsField, value: bigint): { readonly summary: string; readonly parts: readonly DecodedBits[] } | undefined {
+  decode(
+    field: VmcsField,
+    value: bigint,
+  ): { readonly summary: string; readonly parts: readonly DecodedBits[] } | undefined {
     const of = (parts: readonly DecodedBits[]): { summary: string; parts: readonly DecodedBits[] } => ({
       summary: parts.map(({ name, text: meaning }) => `${name} ${meaning}`).join(', '),
       parts,
     });
     const event = (kind: 'exit' | 'entry' | 'vectoring'): { summary: string; parts: readonly DecodedBits[] } =>
-      (value & 0x8000_0000n) === 0n ? { summary: 'not valid', parts: [] } : of(describeInterruption(kind, Number(value)));
+      (value & 0x8000_0000n) === 0n
+        ? { summary: 'not valid', parts: [] }
+        : of(describeInterruption(kind, Number(value)));
     switch (field.encoding) {
       case FIELD.VM_EXIT_REASON: {
         const failed = (value & 0x8000_0000n) !== 0n ? ', VM-entry failure' : '';
-        return { summary: exitReasonName(Number(value & 0xffffn)) + failed, parts: decodeBits(EXIT_REASON_FIELD, value) };
+        return {
+          summary: exitReasonName(Number(value & 0xffffn)) + failed,
+          parts: decodeBits(EXIT_REASON_FIELD, value),
+        };
       }
       case FIELD.EXIT_QUALIFICATION:
         return of(describeQualification(this.reason, value, this.vector));
@@ -129,12 +137,19 @@ function fieldNode(view: VmcsView, field: VmcsField): VariableNode {
   }
   const names = namedBits(field);
   if (names !== undefined) {
-    return { ...bitRegister(name, value, names, digits, assign, evaluateName), ...base, value: () => `${hex(value, digits)} [${describeBits(names, value)}]` };
+    return {
+      ...bitRegister(name, value, names, digits, assign, evaluateName),
+      ...base,
+      value: () => `${hex(value, digits)} [${describeBits(names, value)}]`,
+    };
   }
   const decoded = view.decode(field, value);
   return {
     ...base,
-    value: () => (decoded === undefined || decoded.summary === '' ? hex(value, digits) : `${hex(value, digits)}  ${decoded.summary}`),
+    value: () =>
+      decoded === undefined || decoded.summary === ''
+        ? hex(value, digits)
+        : `${hex(value, digits)}  ${decoded.summary}`,
     assign,
     children:
       decoded === undefined || decoded.parts.length === 0
@@ -156,7 +171,11 @@ function failureNode(failure: CheckFailure, index: number): VariableNode {
   return group(`${index + 1}. ${failure.id}`, failure.rule, () => [
     text('rule', failure.rule),
     text('section', failure.section),
-    ...failure.fields.map(({ name, value }): VariableNode => ({ name, value: () => hex(value), evaluateName: `vmcs.${name}` })),
+    ...failure.fields.map(({ name, value }): VariableNode => ({
+      name,
+      value: () => hex(value),
+      evaluateName: `vmcs.${name}`,
+    })),
     text('required', failure.required),
     text('actual', failure.actual),
     text('remedy', failure.remedy),
@@ -203,8 +222,8 @@ export function vmcsNodes(debuggee: Debuggee, vmcs: bigint): readonly VariableNo
         ]),
     ...GROUP_ORDER.map((name) =>
       group(VMCS_GROUP_TITLES[name], '', () =>
-        VMCS_FIELDS.filter((field) => field.group === name && fieldExists(field.encoding, machine.capabilities)).map((field) =>
-          fieldNode(view, field),
+        VMCS_FIELDS.filter((field) => field.group === name && fieldExists(field.encoding, machine.capabilities)).map(
+          (field) => fieldNode(view, field),
         ),
       ),
     ),
