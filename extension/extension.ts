@@ -1,0 +1,12 @@
+import type * as vscode from 'vscode';
+import { registerAdapterProcess } from './adapter-process';
+import { registerCommands } from './commands';
+import { registerConfigurationProviders } from './configuration-provider';
+
+export function activate(context: vscode.ExtensionContext): void {
+  context.subscriptions.push(
+    registerAdapterProcess(context.extensionUri),
+    registerConfigurationProviders(),
+    registerCommands(),
+  );
+}
