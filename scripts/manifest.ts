@@ -1,7 +1,6 @@
 /** Writes what the extension contributes by tables into package.json: `npx tsx scripts/manifest.ts`. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { format } from 'prettier';
 import { breakpointContribution, debuggerContribution } from '../extension/manifest';
 
 const file = resolve(import.meta.dirname, '..', 'package.json');
@@ -11,7 +10,4 @@ manifest.contributes = {
   debuggers: [debuggerContribution],
   breakpoints: breakpointContribution,
 };
-writeFileSync(
-  file,
-  await format(JSON.stringify(manifest), { parser: 'json', printWidth: 120, objectWrap: 'collapse' }),
-);
+writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`);
