@@ -49,6 +49,10 @@ interface CodePage {
   marks: ReadonlySet<number>;
 }
 
+/** Bits RIP has in 64-bit mode, and elsewhere. */
+const LONG_RIP = 0xffff_ffff_ffff_ffffn;
+const LEGACY_RIP = 0xffff_ffffn;
+
 /**
  * Decoded blocks, keyed by physical page and mode, in linear memory from CODE_CACHE upwards. When it is full everything is
  * dropped. A write to decoded bytes turns all records of the page into STALE marks, so that even the block that is
@@ -104,6 +108,7 @@ export class CodeCache implements WriteObserver {
 
   /** Makes the active bank of the inline code map one of `mode`. To be called whenever bank or mode may have changed. */
   enterMode(mode: CodeMode): void {
+    this.memory.u64[SCRATCH.ripMask >> 3] = mode.codeSize === 64 ? LONG_RIP : LEGACY_RIP;
     const offset = this.memory.u32[SCRATCH.bank >> 2];
     const bank = offset / INLINE_BANK_SIZE;
     if (this.bankModes[bank] === mode.index) return;
