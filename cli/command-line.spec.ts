@@ -93,6 +93,9 @@ function scripted(script: readonly Script[], config: MachineConfig): BootableMac
     current: layer,
     state: () => state,
     transitions,
+    get lastTransition() {
+      return transitions.at(-1);
+    },
     get exitCounts() {
       const counts = new Map<number, number>();
       for (const { kind, reason } of transitions)

@@ -29,9 +29,8 @@ function containsAddress(symbols: LayerSymbols, place: Place, name: string, addr
 
 /** What breakpoints and watches see in a layer: its own registers, and the last transition of the machine. */
 export function environmentOf(debuggee: Debuggee, layer: Layer): ConditionEnvironment {
-  const { transitions } = debuggee.machine;
   // The transition is part of the past here, so `layer` is the one asked about.
-  return { ...environment(debuggee, layer, transitions[transitions.length - 1]), layer: layer.level };
+  return { ...environment(debuggee, layer, debuggee.machine.lastTransition), layer: layer.level };
 }
 
 function environment(debuggee: Debuggee, layer: Layer, transition: Transition | undefined): ConditionEnvironment {

@@ -189,6 +189,8 @@ export interface Machine {
 
   /** Last transitions, oldest first; all of them up to a generous bound. */
   readonly transitions: readonly Transition[];
+  /** The last of them, without the cost of all. */
+  readonly lastTransition: Transition | undefined;
   /** Exits so far by basic reason. */
   readonly exitCounts: ReadonlyMap<number, number>;
 

@@ -24,7 +24,7 @@ export function machineEnvironment(
   symbols: EnvironmentSymbols = NO_ENVIRONMENT_SYMBOLS,
 ): ConditionEnvironment {
   const state = machine.state(layer);
-  const lastVmcs = (): bigint | undefined => machine.transitions[machine.transitions.length - 1]?.vmcs ?? undefined;
+  const lastVmcs = (): bigint | undefined => machine.lastTransition?.vmcs ?? undefined;
   const vmcs = transition?.vmcs ?? layer.vmcs ?? lastVmcs();
   return {
     transition,

@@ -31,8 +31,7 @@ export function currentFrame(session: SessionContext): Frame {
 /** The transition by which a layer came to run, or came to rest. */
 function transitionOf({ debuggee }: Launched, layer: Layer): Transition | undefined {
   if (!layer.running) return layer.left;
-  const { transitions } = debuggee.machine;
-  const last = transitions[transitions.length - 1];
+  const last = debuggee.machine.lastTransition;
   return last !== undefined && last.to.level === layer.level && last.to.vmcs === layer.vmcs ? last : undefined;
 }
 

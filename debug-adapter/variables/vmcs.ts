@@ -198,8 +198,7 @@ function lastOf(machine: Machine, vmcs: bigint): Transition | undefined {
 /** The VMCS a layer's scope shows: a guest's own; for a root the one it dealt with last. */
 export function vmcsOf(debuggee: Debuggee, layer: Layer): bigint | undefined {
   if (layer.vmcs !== null) return layer.vmcs;
-  const { transitions } = debuggee.machine;
-  const last = transitions[transitions.length - 1];
+  const last = debuggee.machine.lastTransition;
   if (last !== undefined && last.vmcs !== null) return last.vmcs;
   return debuggee.layers.find((other) => other.parent === layer.id && other.vmcs !== null)?.vmcs ?? undefined;
 }

@@ -196,6 +196,9 @@ class EmulatedMachine implements LoadableMachine {
   get transitions(): readonly Transition[] {
     return this.vmx.transitions;
   }
+  get lastTransition(): Transition | undefined {
+    return this.vmx.lastTransition;
+  }
   get exitCounts(): ReadonlyMap<number, number> {
     return this.vmx.exitCounts;
   }

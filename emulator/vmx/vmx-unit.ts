@@ -41,6 +41,9 @@ export class VmxUnit {
   get transitions(): readonly Transition[] {
     return this.context.log.all();
   }
+  get lastTransition(): Transition | undefined {
+    return this.context.log.last;
+  }
   get exitCounts(): ReadonlyMap<number, number> {
     return this.context.layers.exitCounts();
   }
