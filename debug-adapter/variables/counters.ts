@@ -17,10 +17,7 @@ export function counterNodes({ machine }: Debuggee): readonly VariableNode[] {
     number('Instructions retired', machine.retired),
     number('Idle skips', machine.time - machine.retired),
     number('TSC frequency (Hz)', TSC_HZ),
-    number(
-      'Transitions',
-      machine.transitions.length === 0 ? 0 : machine.transitions[machine.transitions.length - 1].number,
-    ),
+    number('Transitions', machine.lastTransition?.number ?? 0),
     {
       ...group('VM exits by reason', '', () => exits.map(([reason, times]) => number(exitReasonName(reason), times))),
       value: (format) => `${count(total, format)} in all`,

@@ -186,13 +186,10 @@ export function failureNodes(failures: readonly CheckFailure[]): readonly Variab
   return failures.map(failureNode);
 }
 
-/** Last transition that concerned a VMCS. */
-function lastOf(machine: Machine, vmcs: bigint): Transition | undefined {
-  const { transitions } = machine;
-  for (let index = transitions.length - 1; index >= 0 && index > transitions.length - 1000; index--) {
-    if (transitions[index].vmcs === vmcs) return transitions[index];
-  }
-  return undefined;
+/** Last transition that concerned a VMCS, as far as it is known without a search. */
+function lastOf({ machine, layers }: Debuggee, vmcs: bigint): Transition | undefined {
+  const last = machine.lastTransition;
+  return last?.vmcs === vmcs ? last : layers.find((layer) => layer.vmcs === vmcs)?.left;
 }
 
 /** The VMCS a layer's scope shows: a guest's own; for a root the one it dealt with last. */
@@ -207,7 +204,7 @@ export function vmcsOf(debuggee: Debuggee, layer: Layer): bigint | undefined {
 export function vmcsNodes(debuggee: Debuggee, vmcs: bigint): readonly VariableNode[] {
   const { machine } = debuggee;
   const view = new VmcsView(machine, vmcs);
-  const last = lastOf(machine, vmcs);
+  const last = lastOf(debuggee, vmcs);
   const failed = last !== undefined && last.failures.length > 0 ? last : undefined;
   return [
     text('Address', hex(vmcs)),
