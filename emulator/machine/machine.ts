@@ -16,6 +16,7 @@ import { CodeCache } from '../codegen/code-cache';
 import { generateInterpreter, instantiateInterpreter } from '../codegen/interpreter';
 import { COLD } from '../cpu/cold-table';
 import { Processor } from '../cpu/processor';
+import { connectApic } from './apic-registers';
 import { resetProcessor } from '../cpu/reset';
 import { SHAPES } from '../decode/shapes';
 import { Platform } from '../devices/platform';
@@ -94,6 +95,7 @@ class EmulatedMachine implements LoadableMachine {
     cpu.ports = this.platform;
     cpu.bus = this.platform;
     cpu.interrupts = this.platform;
+    connectApic(cpu, this.platform);
     this.vmx = createVmx(cpu, this.stopMask);
     this.code = new CodeCache(this.memory, this.access);
     this.memory.observer = this.code;

@@ -143,6 +143,16 @@ const HOST_CONTROL: Readonly<Partial<Record<ControlName, VmcsFieldName>>> = {
   EFER: 'HOST_IA32_EFER',
 };
 
+/** Which controls decide EFER when the layer runs again. */
+interface EferControls {
+  readonly word: number;
+  readonly load: ControlKey;
+  readonly mode: ControlKey;
+}
+/** LME and LMA. */
+const LONG_MODE = 0x500n;
+const SHARED: Readonly<Partial<Record<ControlName, number>>> = { XCR0: CONTROL.xcr0 };
+
 const RSP = 4;
 const GUEST_PART = { selector: 'SELECTOR', base: 'BASE', limit: 'LIMIT', access: 'AR' } as const;
 
@@ -171,9 +181,23 @@ abstract class RestingImage implements RegisterImage {
       const at = this.saved.at('cr2');
       return at === undefined ? 0n : this.cpu.field(at);
     }
+    // Registers a transition leaves alone are the same for all layers.
+    const shared = SHARED[name];
+    if (shared !== undefined) return this.cpu.field(shared);
+    if (name === 'EFER') return this.efer();
     const field = this.controls[name];
     return field === undefined ? 0n : this.vmcs.read(FIELD[field]);
   }
+  /** Loaded from its field if a control says so; otherwise only LMA and LME change, by the control that chooses the mode. */
+  private efer(): bigint {
+    const { word, load, mode } = this.eferControls;
+    const controls = this.vmcs.read(word);
+    const field = this.controls.EFER;
+    if (field !== undefined && (controls & BigInt(controlMask(load))) !== 0n) return this.vmcs.read(FIELD[field]);
+    const kept = this.cpu.field(CONTROL.efer) & ~LONG_MODE;
+    return (controls & BigInt(controlMask(mode))) === 0n ? kept : kept | LONG_MODE;
+  }
+  protected abstract readonly eferControls: EferControls;
   setControl(name: ControlName, value: bigint): boolean {
     const field = this.controls[name];
     if (field === undefined) return false;
@@ -191,6 +215,11 @@ export class RestingGuestImage extends RestingImage {
   constructor(cpu: Processor, vmcs: VmcsAccess, saved: SavedRegisters) {
     super(cpu, vmcs, saved, FIELD.GUEST_RSP, GUEST_CONTROL);
   }
+  protected override readonly eferControls = {
+    word: FIELD.VM_ENTRY_CONTROLS,
+    load: 'entry.LOAD_IA32_EFER',
+    mode: 'entry.IA32E_MODE_GUEST',
+  } as const;
 
   get eptp(): bigint | undefined {
     const primary = this.vmcs.read(FIELD.CPU_BASED_VM_EXEC_CONTROL);
@@ -230,6 +259,11 @@ export class RestingRootImage extends RestingImage {
   constructor(cpu: Processor, vmcs: VmcsAccess, saved: SavedRegisters) {
     super(cpu, vmcs, saved, FIELD.HOST_RSP, HOST_CONTROL);
   }
+  protected override readonly eferControls = {
+    word: FIELD.VM_EXIT_CONTROLS,
+    load: 'exit.LOAD_IA32_EFER',
+    mode: 'exit.HOST_ADDRESS_SPACE_SIZE',
+  } as const;
 
   override control(name: ControlName): bigint {
     return name === 'RFLAGS' ? 2n : super.control(name);
