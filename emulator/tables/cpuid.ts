@@ -21,10 +21,10 @@ export interface CpuidDynamics {
 
 const bits = (...numbers: readonly number[]): number => numbers.reduce((word, bit) => word | (1 << bit), 0) >>> 0;
 
-/** Leaf 1 EDX: PSE TSC MSR PAE CX8 SEP MTRR PGE CMOV PAT PSE-36 CLFSH DE, MCE MCA. APIC (9) follows IA32_APIC_BASE. */
-const FEATURES_EDX = bits(2, 3, 4, 5, 6, 8, 11, 12, 13, 15, 16, 17, 19, 7, 14);
-/** Leaf 1 ECX: MONITOR is not there; VMX, CX16. */
-const FEATURES_ECX = bits(5, 13);
+/** Leaf 1 EDX: PSE TSC MSR PAE CX8 SEP MTRR PGE CMOV PAT PSE-36 DE, MCE MCA. APIC (9) follows IA32_APIC_BASE. */
+const FEATURES_EDX = bits(2, 3, 4, 5, 6, 8, 11, 12, 13, 15, 16, 17, 7, 14);
+/** Leaf 1 ECX: VMX, CX16, x2APIC, TSC-deadline timer. */
+const FEATURES_ECX = bits(5, 13, 21, 24);
 /** Leaf 7 EBX: FSGSBASE, TSC_ADJUST, SMEP, SMAP. */
 const STRUCTURED_EBX = bits(0, 1, 7, 20);
 /** Leaf 80000001H EDX: SYSCALL, NX, 1-GByte pages, RDTSCP, LM. */
@@ -54,8 +54,8 @@ export function cpuid(model: CpuModel, leaf: number, subleaf: number, dynamics: 
     case 1:
       return {
         eax: CPUID_SIGNATURE,
-        // Initial APIC id, logical processors, CLFLUSH line of 64 bytes.
-        ebx: ((dynamics.processor << 24) | (dynamics.processors << 16) | (8 << 8)) >>> 0,
+        // Initial APIC id, logical processors.
+        ebx: ((dynamics.processor << 24) | (dynamics.processors << 16)) >>> 0,
         ecx: FEATURES_ECX | (dynamics.osxsave ? bits(27) : 0),
         edx: FEATURES_EDX | (dynamics.apicEnabled ? bits(9) : 0),
       };
