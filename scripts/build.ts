@@ -1,0 +1,74 @@
+/**
+ * Bundles what runs: the extension, the debug adapter and the command. `--minify` for a package, `--watch` while working,
+ * `--meta` to leave what each bundle is made of in dist/.
+ */
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build, context, type BuildOptions } from 'esbuild';
+
+const ROOT = join(__dirname, '..');
+const DIST = join(ROOT, 'dist');
+
+interface Bundle {
+  readonly entry: string;
+  readonly output: string;
+  readonly external?: readonly string[];
+  readonly banner?: string;
+}
+
+const BUNDLES: readonly Bundle[] = [
+  { entry: 'extension/extension.ts', output: 'extension.js', external: ['vscode'] },
+  { entry: 'debug-adapter/main.ts', output: 'debug-adapter.js' },
+  { entry: 'cli/main.ts', output: 'cli.js', banner: '#!/usr/bin/env node' },
+];
+
+/** iced-x86 reads its WebAssembly from the folder of the file it is bundled into. */
+const BESIDE = ['iced-x86/iced_x86_bg.wasm'];
+
+const flags = new Set(process.argv.slice(2));
+
+function options({ entry, output, external, banner }: Bundle): BuildOptions {
+  return {
+    absWorkingDir: ROOT,
+    entryPoints: [entry],
+    outfile: join(DIST, output),
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    sourcemap: true,
+    // The maps name the files; holding their text too would triple the package.
+    sourcesContent: false,
+    minify: flags.has('--minify'),
+    metafile: flags.has('--meta'),
+    logLevel: 'warning',
+    external: external === undefined ? [] : [...external],
+    banner: banner === undefined ? {} : { js: banner },
+  };
+}
+
+async function main(): Promise<void> {
+  const started = performance.now();
+  mkdirSync(DIST, { recursive: true });
+  for (const file of BESIDE) {
+    const source = require.resolve(file);
+    copyFileSync(source, join(DIST, file.slice(file.lastIndexOf('/') + 1)));
+  }
+  if (flags.has('--watch')) {
+    for (const bundle of BUNDLES) await (await context({ ...options(bundle), logLevel: 'info' })).watch();
+    return;
+  }
+  const results = await Promise.all(BUNDLES.map((bundle) => build(options(bundle))));
+  chmodSync(join(DIST, 'cli.js'), 0o755);
+  results.forEach(({ metafile }, i) => {
+    if (metafile) writeFileSync(join(DIST, `${BUNDLES[i].output}.meta.json`), JSON.stringify(metafile));
+  });
+  console.log(
+    `built ${BUNDLES.map(({ output }) => `dist/${output}`).join(', ')} in ${Math.round(performance.now() - started)} ms`,
+  );
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});
