@@ -148,7 +148,7 @@ export function layerStatus(layer: Layer): string {
 export function describeFailure(failure: CheckFailure): string {
   const fields = failure.fields.map(({ name, value }) => `${name} = ${hex(value)}`).join(', ');
   return [
-    failure.rule,
+    failure.rule.charAt(0).toUpperCase() + failure.rule.slice(1),
     `  section:  ${failure.section}`,
     `  fields:   ${fields}`,
     `  required: ${failure.required}`,
@@ -188,6 +188,8 @@ export function describeStop(stop: Stop): string {
       ].join('\n');
     case 'halted':
       return 'HLT, and nothing can wake the processor: no interrupt is pending or can become pending, or interrupts are masked (RFLAGS.IF).';
+    case 'livelock':
+      return 'No instruction retires any more: delivering an exception leads to the next exception, again and again. Look at the handler of the last one and at its stack.';
     case 'exception':
       return `${exceptionName(stop.vector)} at ${hex(stop.address)}${stop.errorCode === undefined ? '' : `, error code ${hex(stop.errorCode)}`}`;
     case 'poweroff':

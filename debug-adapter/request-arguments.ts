@@ -7,6 +7,8 @@ export class RequestArguments {
   constructor(
     private readonly command: string,
     values: unknown,
+    /** Where these arguments are nested, with a dot. */
+    private readonly path = '',
   ) {
     this.values =
       typeof values === 'object' && values !== null && !Array.isArray(values)
@@ -24,7 +26,7 @@ export class RequestArguments {
   }
 
   private fail(name: string, expected: string): never {
-    throw requestErrors.badArgument(this.command, name, expected);
+    throw requestErrors.badArgument(this.command, this.path + name, expected);
   }
 
   integer(name: string, minimum = 0, maximum = 0x7fff_ffff): number {
@@ -55,10 +57,11 @@ export class RequestArguments {
 
   /** A nested object; empty when absent. */
   object(name: string): RequestArguments {
-    if (!this.has(name)) return new RequestArguments(this.command, {});
+    const path = `${this.path}${name}.`;
+    if (!this.has(name)) return new RequestArguments(this.command, {}, path);
     const value = this.values[name];
     if (typeof value !== 'object' || Array.isArray(value)) return this.fail(name, 'an object');
-    return new RequestArguments(this.command, value);
+    return new RequestArguments(this.command, value, path);
   }
 
   /** A list of objects; empty when absent. */
@@ -66,9 +69,9 @@ export class RequestArguments {
     if (!this.has(name)) return [];
     const value = this.values[name];
     if (!Array.isArray(value)) return this.fail(name, 'a list');
-    return value.map((item: unknown) => {
+    return value.map((item: unknown, index) => {
       if (typeof item !== 'object' || item === null) return this.fail(name, 'a list of objects');
-      return new RequestArguments(this.command, item);
+      return new RequestArguments(this.command, item, `${this.path}${name}[${index}].`);
     });
   }
 

@@ -178,6 +178,8 @@ export class Execution {
         const text = hit.problem ?? describeStop(stop);
         return { kind: 'stop', report: report('exception', title, { text, stop, filter: hit.filter }) };
       }
+      case 'livelock':
+        return { kind: 'stop', report: report('exception', 'Livelock', { text: describeStop(stop), stop }) };
       case 'halted':
       case 'shutdown': {
         const status = stop.kind === 'halted' ? EXIT_STATUS.halted : EXIT_STATUS.shutdown;
