@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, beforeEach, afterEach, describe, it } from 'node:test';
 import { AdapterClient, lineWith, sample, sampleSource } from './test-client';
 
@@ -300,5 +303,49 @@ describe('a launch that cannot be', () => {
     for (const [configuration, expected] of wrong) {
       assert.match((await client.failure('launch', configuration)) ?? 'no error', expected);
     }
+  });
+});
+
+describe('a guest that does not end by itself', () => {
+  let folder = '';
+  before(() => (folder = mkdtempSync(join(tmpdir(), 'strata-'))));
+  after(() => rmSync(folder, { recursive: true }));
+  beforeEach(async () => (client = await AdapterClient.begin()));
+  afterEach(() => client.stop());
+
+  async function flat(...bytes: number[]): Promise<void> {
+    const program = join(folder, 'flat.bin');
+    writeFileSync(program, Uint8Array.from(bytes));
+    await client.prepare({ program, loadAddress: '0x100000', memory: '16M' });
+  }
+
+  it('is paused at once', async () => {
+    // jmp $
+    await flat(0xeb, 0xfe);
+    await client.configurationDoneRequest();
+    const began = performance.now();
+    const pause = await client.pauseAfter(() => client.pauseRequest({ threadId: 1 }));
+    assert.equal(pause.body.reason, 'pause');
+    assert.ok(performance.now() - began < 100);
+    const busy = await client.pauseAfter(() => client.nextRequest({ threadId: 1, granularity: 'instruction' }));
+    assert.equal(busy.body.reason, 'step');
+  });
+
+  it('is explained when nothing can wake it, and then ends with status 3', async () => {
+    // cli; hlt
+    await flat(0xfa, 0xf4);
+    const pause = await client.pauseAfter(() => client.configurationDoneRequest());
+    assert.match(pause.body.description ?? '', /^Halted/);
+    assert.equal((await client.run()).event, 'terminated');
+    assert.equal(client.exitCode, 3);
+  });
+
+  it('has its triple fault explained by the exceptions that led to it, and ends with status 4', async () => {
+    // ud2, without an IDT
+    await flat(0x0f, 0x0b);
+    const pause = await client.pauseAfter(() => client.configurationDoneRequest());
+    assert.match(pause.body.text ?? '', /1\. #UD.*\n2\. #GP.*\n3\. #DF/);
+    assert.equal((await client.run()).event, 'terminated');
+    assert.equal(client.exitCode, 4);
   });
 });
