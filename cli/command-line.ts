@@ -27,6 +27,7 @@ Exit status:
   ${EXIT_STATUS.halted}    HLT, and nothing can wake the processor
   ${EXIT_STATUS.shutdown}    shutdown: triple fault or VMX abort; the summary tells how it came to that
   ${EXIT_STATUS.break}    stopped by --break
+  ${EXIT_STATUS.livelock}    no instruction retires any more: exceptions lead to exceptions without end
   ${EXIT_STATUS.limit}  stopped by --max-instructions
   ${EXIT_STATUS.interrupted}  interrupted (Ctrl+C)
 `;

@@ -5,6 +5,7 @@ export const EXIT_STATUS = {
   halted: 3,
   shutdown: 4,
   break: 5,
+  livelock: 6,
   limit: 124,
   interrupted: 130,
 } as const;

@@ -28,6 +28,8 @@ export function exitStatus(ending: Ending): number {
           return EXIT_STATUS.halted;
         case 'shutdown':
           return EXIT_STATUS.shutdown;
+        case 'livelock':
+          return EXIT_STATUS.livelock;
         default:
           return EXIT_STATUS.break;
       }

@@ -85,6 +85,8 @@ export type Stop =
     }
   /** HLT, and nothing can wake the processor. */
   | { readonly kind: 'halted' }
+  /** Exceptions are delivered again and again, and no instruction retires any more. */
+  | { readonly kind: 'livelock' }
   | { readonly kind: 'shutdown'; readonly cause: 'triple-fault' | 'vmx-abort'; readonly chain: readonly FaultStep[] }
   | { readonly kind: 'poweroff'; readonly status: number };
 

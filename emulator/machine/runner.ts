@@ -24,6 +24,10 @@ import type { Host } from './interpreter-host';
 
 /** Instructions the interpreter is given at most at once. */
 const MAX_SLICE = 0x1000_0000;
+/** Events in a row without an instruction retiring after which the caller gets a look. */
+const PATIENCE = 1 << 10;
+/** Events in a row without an instruction retiring after which nothing will ever retire. */
+const LIVELOCK = 1 << 16;
 const POWERED_OFF = 0x8000_0000;
 
 /** What the outer loop drives. */
@@ -49,6 +53,8 @@ export class Runner {
   /** EXIT of the last call of the interpreter. */
   private exit: number = EXIT.NONE;
   private interpreting = false;
+  /** Turns since an instruction last retired or time was skipped. */
+  private stuck = 0;
 
   constructor(private readonly parts: RunnerParts) {
     this.cpu = parts.cpu;
@@ -69,18 +75,21 @@ export class Runner {
     return time + BigInt(this.cpu.sliceBudget - left + before);
   }
 
-  /** Runs at most `instructions`; may return earlier with 'limit' when a REP instruction takes long. */
+  /** Runs at most `instructions`; may return earlier with 'limit' where instructions take long to retire. */
   run(instructions: number): Stop {
     const end = this.time + BigInt(instructions);
-    let first = true;
-    for (;;) {
-      const left = Number(end - this.time);
-      if (left <= 0) return { kind: 'limit' };
+    let left = instructions;
+    for (let first = true; left > 0; first = false) {
       const stop = this.turn(left, first);
       if (stop !== undefined) return stop;
-      if (this.exit === EXIT.REPEAT) return { kind: 'limit' };
-      first = false;
+      if (this.exit === EXIT.REPEAT) break;
+      const before = left;
+      left = Number(end - this.time);
+      if (left < before) this.stuck = 0;
+      else if (++this.stuck === LIVELOCK) return { kind: 'livelock' };
+      else if (this.stuck % PATIENCE === 0) break;
     }
+    return { kind: 'limit' };
   }
 
   step(): Stop {
