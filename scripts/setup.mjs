@@ -140,8 +140,12 @@ async function distributionPackages(command) {
 
 /** @typedef {Readonly<Record<string, { version?: string, integrity?: string, optional?: boolean }>>} LockedPackages */
 
-/** @param {string} file @returns {LockedPackages} */
-const lockedPackages = (file) => JSON.parse(readFileSync(join(ROOT, file), 'utf8')).packages;
+/** @param {string} file */
+function lockedPackages(file) {
+  /** @type {{ packages: LockedPackages }} */
+  const lock = JSON.parse(readFileSync(join(ROOT, file), 'utf8'));
+  return lock.packages;
+}
 
 /** Whether node_modules holds other packages than the lock file asks for. npm leaves its own record of what it installed. */
 function packagesAreStale() {
@@ -156,7 +160,7 @@ function packagesAreStale() {
   });
 }
 
-async function npmPackages() {
+function npmPackages() {
   if (!packagesAreStale()) return;
   if (!existsSync(join(ROOT, 'package-lock.json')))
     giveUp('package-lock.json is missing; this needs a whole checkout.');
@@ -181,4 +185,4 @@ function checkNode() {
 const command = process.argv[2] ?? 'test';
 checkNode();
 await distributionPackages(command);
-await npmPackages();
+npmPackages();

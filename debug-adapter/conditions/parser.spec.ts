@@ -150,7 +150,7 @@ const trees = fc.letrec<{ number: Expression; boolean: Expression; member: Membe
       address: tie('number'),
       size: fc.constantFrom(1, 2, 4, 8),
     }),
-  ) as fc.Arbitrary<Expression>,
+  ),
   boolean: fc.oneof(
     { maxDepth: 5, withCrossShrink: true },
     record({ kind: fc.constant('binary'), operator: comparisons, left: tie('number'), right: tie('number') }),
@@ -166,7 +166,7 @@ const trees = fc.letrec<{ number: Expression; boolean: Expression; member: Membe
       value: tie('number'),
       members: fc.array(tie('member'), { minLength: 1, maxLength: 3 }),
     }),
-  ) as fc.Arbitrary<Expression>,
+  ),
   member: fc.oneof(
     record({ kind: fc.constant('value'), value: tie('number') }),
     fc.tuple(fc.bigInt(0n, 0xffffn), fc.bigInt(0x1_0000n, 0xffff_ffffn)).map(([low, high]) => ({

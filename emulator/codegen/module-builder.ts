@@ -99,6 +99,6 @@ export class ModuleBuilder {
         to.byte(0x0b);
       }
     });
-    return out.view().slice() as Uint8Array<ArrayBuffer>;
+    return out.view().slice();
   }
 }

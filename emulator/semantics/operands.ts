@@ -1,5 +1,5 @@
 /** The patterns that most two-operand instructions share: where operands come from and where the result goes. */
-import { type Expr } from '../codegen/expr';
+import type { Expr } from '../codegen/expr';
 import type { EmitContext } from './context';
 import type { Shape, Size } from './shape';
 import { signExtend } from './widths';
