@@ -117,6 +117,22 @@ describe('debugging a VMM and its guest', () => {
     assert.equal(new Set(lines).size > 1, true);
   });
 
+  it('steps out of a function that the compiler put in line', async () => {
+    await client.prepare({ program: image });
+    const source = sampleSource('hello-vmx', 'guest.c');
+    const line = lineWith(source, 'cpuid(');
+    await client.setBreakpointsRequest({ source: { path: source }, breakpoints: [{ line }] });
+    const pause = await client.pauseAfter(() => client.configurationDoneRequest());
+    const threadId = pause.body.threadId ?? 0;
+    const names = (await client.frames(threadId)).map(({ name }) => name);
+    assert.ok(names.length > 3);
+    const out = await client.pauseAfter(() => client.stepOutRequest({ threadId }));
+    assert.equal(out.body.threadId, threadId);
+    const after = (await client.frames(threadId)).map(({ name }) => name);
+    assert.notEqual(after[0], names[0]);
+    assert.ok(after.includes('guest_main'));
+  });
+
   it('steps a guest over CPUID, running the VMM in between', async () => {
     await stopAtCpuid();
     const before = (await client.frames(1000))[1];

@@ -165,6 +165,7 @@ export class Session extends ProtocolServer implements SessionContext {
   end(status: number | undefined): void {
     this.launched?.execution.halt();
     this.guestOutput?.flush();
+    this.stateChanged();
     if (status !== undefined) this.event('exited', { exitCode: status });
     this.event('terminated', {});
   }

@@ -52,7 +52,7 @@ export class AdapterClient extends DebugClient {
   /** Launches up to the point where breakpoints may be set. */
   async prepare(configuration: Readonly<Record<string, unknown>>): Promise<void> {
     const initialized = new Promise((resolve) => this.once('initialized', resolve));
-    await this.launchRequest(configuration as DebugProtocol.LaunchRequestArguments);
+    await this.launchRequest(configuration);
     await initialized;
   }
 

@@ -266,6 +266,44 @@ export class StepOut extends LayerGoal {
   }
 }
 
+/** Until the innermost call that was put in line is left: it has no return address, only a range. */
+export class StepOutOfInline extends LayerGoal {
+  private constructor(
+    debuggee: Debuggee,
+    disassembler: Disassembler,
+    layerId: number,
+    private readonly calls: readonly string[],
+  ) {
+    super(debuggee, disassembler, layerId);
+  }
+
+  /** Undefined where the code at RIP was not put in line. */
+  static of(debuggee: Debuggee, disassembler: Disassembler, layer: Layer): StepOutOfInline | undefined {
+    const calls = openCalls(debuggee, debuggee.place(layer));
+    return calls.length < 2 ? undefined : new StepOutOfInline(debuggee, disassembler, layer.id, calls);
+  }
+
+  protected override decide(place: Place): Move {
+    const now = openCalls(this.debuggee, place);
+    const isInside = this.calls.every((name, depth) => now[depth] === name);
+    return isInside ? (this.over(place) ?? STEP) : DONE;
+  }
+
+  protected override returned(place: Place): Move {
+    return this.decide(place);
+  }
+}
+
+/** The function at RIP and the calls put in line there, outermost first. */
+function openCalls(debuggee: Debuggee, place: Place): readonly string[] {
+  const linear = linearRip(place.state);
+  for (const { table } of debuggee.symbols.at(place, linear)) {
+    const owner = table.functionAt(linear);
+    if (owner !== undefined) return [owner.name, ...owner.inlined.map(({ name }) => name).reverse()];
+  }
+  return [];
+}
+
 function statementAt(debuggee: Debuggee, place: Place, linear: bigint): { low: bigint; high: bigint } | undefined {
   for (const { table } of debuggee.symbols.at(place, linear)) {
     const range = table.statementRange(linear);

@@ -1,5 +1,5 @@
 import { requestErrors } from '../errors';
-import { CONTINUE, InstructionStep, LineStep, StepOut, type Goal } from '../execution/goals';
+import { CONTINUE, InstructionStep, LineStep, StepOut, StepOutOfInline, type Goal } from '../execution/goals';
 import { report } from '../execution/stop-report';
 import { hex } from '../format';
 import type { Launched, RequestHandler, RequestTable } from '../session-context';
@@ -49,7 +49,10 @@ export const EXECUTION_REQUESTS: RequestTable = {
     const launched = session.requireStopped();
     const id = layerOf(launched, args);
     const layer = launched.debuggee.layer(id);
-    const goal = layer && StepOut.of(launched.debuggee, session.disassembler, layer);
+    const { debuggee } = launched;
+    const goal =
+      layer &&
+      (StepOutOfInline.of(debuggee, session.disassembler, layer) ?? StepOut.of(debuggee, session.disassembler, layer));
     if (goal === undefined)
       throw requestErrors.refused('This is the outermost frame: there is nothing to step out to.');
     return start(launched, goal);
