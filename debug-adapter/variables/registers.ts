@@ -17,6 +17,12 @@ import { group, text, type VariableNode } from './node';
 
 type Assign = (value: bigint) => string | undefined;
 
+/** The names of the bits that are set, to stand behind the value; nothing where none is. */
+export function setBits(names: readonly NamedMask[], value: bigint): string {
+  const set = describeBits(names, value);
+  return set === '' ? '' : ` [${set}]`;
+}
+
 /** A register whose bits have names: the value with the names of what is set, and one child for each. */
 export function bitRegister(
   name: string,
@@ -28,7 +34,7 @@ export function bitRegister(
 ): VariableNode {
   return {
     name,
-    value: () => `${hex(value, digits)} [${describeBits(names, value)}]`,
+    value: () => `${hex(value, digits)}${setBits(names, value)}`,
     type: `${digits * 4} bits`,
     evaluateName,
     assign,

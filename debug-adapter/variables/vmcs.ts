@@ -17,9 +17,9 @@ import { controlsOf, controlWordAt, describeControls } from '../../emulator/tabl
 import type { Debuggee } from '../debuggee';
 import { describeTransition } from '../explain';
 import { hex } from '../format';
-import { ACCESS_BITS, describeBits, REGISTER_BITS, type NamedMask } from '../registers';
+import { ACCESS_BITS, REGISTER_BITS, type NamedMask } from '../registers';
 import { group, text, type VariableNode } from './node';
-import { bitRegister } from './registers';
+import { bitRegister, setBits } from './registers';
 
 const BITS_BY_FIELD = new Map<string, readonly NamedMask[]>([
   ['GUEST_CR0', REGISTER_BITS.CR0],
@@ -140,7 +140,7 @@ function fieldNode(view: VmcsView, field: VmcsField): VariableNode {
     return {
       ...bitRegister(name, value, names, digits, assign, evaluateName),
       ...base,
-      value: () => `${hex(value, digits)} [${describeBits(names, value)}]`,
+      value: () => `${hex(value, digits)}${setBits(names, value)}`,
     };
   }
   const decoded = view.decode(field, value);
