@@ -50,6 +50,8 @@ export interface BeforeInstruction {
 
 export function beforeInstruction(cpu: Processor): BeforeInstruction {
   const { u32 } = cpu.memory;
+  // One that ran in a block may have left its mark, and nobody looked.
+  cpu.trapSuppressed = false;
   return {
     trap: (u32[FLAGS.system >> 2] & RFLAGS.TF) !== 0,
     shadow: u32[BOUNDARY.interruptibility >> 2] & BLOCKING_SHADOW,
@@ -63,11 +65,9 @@ export function beforeInstruction(cpu: Processor): BeforeInstruction {
  */
 export function afterInstruction(cpu: Processor, before: BeforeInstruction): void {
   const { u32 } = cpu.memory;
-  const suppressed = cpu.trapSuppressed;
-  cpu.trapSuppressed = false;
   if (u32[MACHINE.transitions >> 2] !== before.transitions) return;
   u32[BOUNDARY.interruptibility >> 2] &= ~before.shadow;
-  if (before.trap && !suppressed) u32[BOUNDARY.pendingDebug >> 2] |= PENDING_BS;
+  if (before.trap && !cpu.trapSuppressed) u32[BOUNDARY.pendingDebug >> 2] |= PENDING_BS;
 }
 
 /**
