@@ -104,7 +104,8 @@ function pushSreg(cpu: Processor, insn: DecodedRecord): ColdResult {
   const stack = new StackWriter(cpu, currentStack(cpu), cpu.gpr(RSP), size);
   stack.push(cpu.selector(Number(insn.imm & 7n)));
   stack.check(cpu.cpl === 3, () => raise(VECTOR.SS, 0));
-  stack.commit();
+  // A 32-bit push of a segment register writes 16 bits, as recent processors do (SDM "PUSH").
+  stack.commit(size === 4 ? 2 : size);
   setStackPointer(cpu, stack.pointer);
   return COLD.NEXT;
 }

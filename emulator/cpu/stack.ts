@@ -81,10 +81,10 @@ export class StackWriter {
     }
   }
 
-  /** Writes what was pushed, at the current privilege level. */
-  commit(): void {
+  /** Writes the low bytes of what was pushed, at the current privilege level. */
+  commit(size: Size = this.size): void {
     for (let i = 0; i < this.values.length; i++) {
-      this.cpu.mmu.write(linearOf(this.stack, this.offset(i)), this.size, this.values[i]);
+      this.cpu.mmu.write(linearOf(this.stack, this.offset(i)), size, this.values[i]);
     }
   }
 }

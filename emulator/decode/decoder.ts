@@ -22,6 +22,7 @@ export type { Decoded, DecodeMode, DecodeResult } from './decoded';
 /** Limit of an instruction's length; one byte more raises #GP(0). */
 export const MAX_LENGTH = 15;
 
+const CS = 1;
 const SS = 2;
 const DS = 3;
 const FS = 4;
@@ -264,7 +265,8 @@ export class Decoder {
     const { out, mode } = this;
     if (this.segment >= 0) out.segment = this.segment;
     else if (out.base === RSP || out.base === RBP) out.segment = SS;
-    const based = this.segment >= FS;
+    // CS cannot be written and need not be readable, however flat; 64-bit mode ignores its prefix.
+    const based = this.segment >= FS || this.segment === CS;
     const indexed = memory && out.index !== PSEUDO.ZERO;
     const direct = mode.codeSize === 64 && address === 3 && !based;
     if (memory && row.accesses) {

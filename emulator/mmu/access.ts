@@ -114,7 +114,8 @@ export class MemoryAccess implements Mmu {
     if (within < size) {
       const next = address + BigInt(within);
       this.nextLow = low32(next);
-      this.nextHigh = long ? high32(next) : 0;
+      // Outside 64-bit mode addresses wrap at 4 GBytes.
+      this.nextHigh = this.cpu.is64Bit ? high32(next) : 0;
       return within;
     }
     return size;

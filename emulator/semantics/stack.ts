@@ -10,6 +10,7 @@ import {
   gtU32,
   i32,
   i64,
+  or,
   or32,
   shrU,
   sub,
@@ -79,6 +80,11 @@ export const enter: Semantic = (c, shape) => {
   const level = c.hold32(and32(wrap(shrU(c.imm(), i64(16))), i32(31)));
   const frame = c.hold(sub(stackPointer(c, shape), i64(size)));
   storeStack(c, shape, size, frame, c.gpr(5, size, false));
+  // The frame pointer is all of ESP, although a 16-bit stack uses only its low half.
+  const pointer =
+    size === 4 && stackWidth(shape) === 2
+      ? c.hold(or(and(c.gpr(4, 4, false), i64(0xffff_0000)), and(frame, i64(0xffff))))
+      : frame;
 
   const top = c.variable();
   f.set(top, frame);
@@ -99,7 +105,7 @@ export const enter: Semantic = (c, shape) => {
     f.end();
     f.end();
     f.set(top, sub(get(top), i64(size)));
-    storeStack(c, shape, size, get(top), frame);
+    storeStack(c, shape, size, get(top), pointer);
   }
   f.end();
 
@@ -108,5 +114,5 @@ export const enter: Semantic = (c, shape) => {
   const linear = c.hold(c.linear('SS', end, stackWidth(shape), shape.segmented, access));
   c.modify(size, false, linear, (old) => old);
   setStackPointer(c, shape, end);
-  c.setGpr(5, size, frame);
+  c.setGpr(5, size, pointer);
 };
