@@ -25,9 +25,10 @@ const BUNDLES: readonly Bundle[] = [
 /** iced-x86 reads its WebAssembly from the folder of the file it is bundled into. */
 const BESIDE = ['iced-x86/iced_x86_bg.wasm'];
 
-const flags = new Set(process.argv.slice(2));
+/** `--minify`, `--watch`, `--meta`. */
+type Flags = ReadonlySet<string>;
 
-function options({ entry, output, external, banner }: Bundle): BuildOptions {
+function options({ entry, output, external, banner }: Bundle, flags: Flags): BuildOptions {
   return {
     absWorkingDir: ROOT,
     entryPoints: [entry],
@@ -47,7 +48,7 @@ function options({ entry, output, external, banner }: Bundle): BuildOptions {
   };
 }
 
-async function main(): Promise<void> {
+export async function buildBundles(flags: Flags = new Set()): Promise<void> {
   const started = performance.now();
   mkdirSync(DIST, { recursive: true });
   for (const file of BESIDE) {
@@ -55,10 +56,10 @@ async function main(): Promise<void> {
     copyFileSync(source, join(DIST, file.slice(file.lastIndexOf('/') + 1)));
   }
   if (flags.has('--watch')) {
-    for (const bundle of BUNDLES) await (await context({ ...options(bundle), logLevel: 'info' })).watch();
+    for (const bundle of BUNDLES) await (await context({ ...options(bundle, flags), logLevel: 'info' })).watch();
     return;
   }
-  const results = await Promise.all(BUNDLES.map((bundle) => build(options(bundle))));
+  const results = await Promise.all(BUNDLES.map((bundle) => build(options(bundle, flags))));
   chmodSync(join(DIST, 'cli.js'), 0o755);
   results.forEach(({ metafile }, i) => {
     if (metafile) writeFileSync(join(DIST, `${BUNDLES[i].output}.meta.json`), JSON.stringify(metafile));
@@ -68,7 +69,9 @@ async function main(): Promise<void> {
   );
 }
 
-main().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
-});
+if (require.main === module) {
+  buildBundles(new Set(process.argv.slice(2))).catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  });
+}
