@@ -1,0 +1,13 @@
+#ifndef WORKLOADS_H
+#define WORKLOADS_H
+
+#include "cpu.h"
+
+/* Each gives a checksum; `scale` multiplies the work. */
+u64 alu_loop(u64 scale);
+u64 array_walk(u64 scale);
+u64 fibonacci(u64 scale);
+u64 compiled_mix(u64 scale);
+u64 exit_round_trips(u64 scale);
+
+#endif
