@@ -22,8 +22,11 @@ import type { Breakpoints } from './breakpoints';
 import { CodeModes } from './code-modes';
 import type { Host } from './interpreter-host';
 
-/** Instructions the interpreter is given at most at once. */
-const MAX_SLICE = 0x1000_0000;
+/**
+ * Instructions the interpreter is given at most at once. The engine compiles WebAssembly quickly first and well only later, and a
+ * call goes on in the code it began in: a few milliseconds' work a call, so that the good code is used as soon as it is there.
+ */
+const MAX_SLICE = 0x10_0000;
 /** Events in a row without an instruction retiring after which the caller gets a look. */
 const PATIENCE = 1 << 10;
 /** Events in a row without an instruction retiring after which nothing will ever retire. */
