@@ -96,9 +96,11 @@ export function parseDescriptor(raw: bigint, at: bigint): Descriptor {
   };
 }
 
-/** Bits 63:32 of the base of a 16-byte system descriptor, added to its base. */
-export function readWideBase(cpu: Processor, descriptor: Descriptor): bigint {
-  return descriptor.base | (cpu.mmu.readSystem(descriptor.at + 8n, 4) << 32n);
+/** Base of a 16-byte system descriptor; undefined where the type field of its second half is not 0. */
+export function readWideBase(cpu: Processor, descriptor: Descriptor): bigint | undefined {
+  const upper = cpu.mmu.readSystem(descriptor.at + 8n, 8);
+  if ((upper >> 40n) & 0x1fn) return undefined;
+  return descriptor.base | ((upper & 0xffff_ffffn) << 32n);
 }
 
 /** Sets the accessed bit in the table if it is clear; returns access rights with it set. */

@@ -126,7 +126,7 @@ function tryDeliver(cpu: Processor, event: DeliveredEvent, returnRip: bigint): F
   const { type, vector, errorCode } = event;
   const software = type === EVENT_TYPE.SOFTWARE_INTERRUPT || type === EVENT_TYPE.SOFTWARE_EXCEPTION;
   // Faults resume their instruction with RF set, so that an instruction breakpoint is not met twice.
-  const resume = type === EVENT_TYPE.EXCEPTION && vector !== VECTOR.DB && vector !== VECTOR.DF;
+  const resume = type === EVENT_TYPE.EXCEPTION && vector !== VECTOR.DB;
   try {
     const real = (cpu.field32(CONTROL.cr0) & 1) === 0;
     deliverThroughGate(cpu, { vector, errorCode: real ? undefined : errorCode, software, returnRip, resume });

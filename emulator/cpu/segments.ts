@@ -21,7 +21,7 @@ import { raise, VECTOR } from './faults';
 import { operandLinear, readSource, requireCpl0, requireProtected, writeDestination, writeRegister } from './operands';
 import { type Processor, SEG } from './processor';
 import { RSP } from './registers';
-import { currentStack, setStackPointer, StackReader, StackWriter } from './stack';
+import { canonical, currentStack, setStackPointer, StackReader, StackWriter } from './stack';
 
 export const isProtected = (cpu: Processor): boolean => (cpu.field32(CONTROL.cr0) & CR0.PE) !== 0;
 
@@ -146,7 +146,10 @@ function systemDescriptor(cpu: Processor, selector: number, types: readonly numb
   const descriptor = (selector & 4) === 0 ? readDescriptor(cpu, selector) : undefined;
   if (!descriptor || !types.includes(systemType(descriptor.access))) raise(VECTOR.GP, code);
   if (!descriptor.present) raise(VECTOR.NP, code);
-  return cpu.longMode ? { ...descriptor, base: readWideBase(cpu, descriptor) } : descriptor;
+  if (!cpu.longMode) return descriptor;
+  const base = readWideBase(cpu, descriptor);
+  if (base === undefined || !canonical(base)) raise(VECTOR.GP, code);
+  return { ...descriptor, base };
 }
 
 function lldt(cpu: Processor, insn: DecodedRecord): ColdResult {

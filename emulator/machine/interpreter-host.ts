@@ -2,8 +2,8 @@ import { EXIT } from '../codegen/exits';
 import { HANDLER } from '../codegen/handlers';
 import type { InterpreterHost } from '../codegen/interpreter';
 import { COLD, type ColdInstruction } from '../cpu/cold';
-import { GuestFault, PENDING_KIND, TRANSITION_MADE } from '../cpu/faults';
-import type { Processor } from '../cpu/processor';
+import { GuestFault, PENDING_KIND, TRANSITION_MADE, VECTOR } from '../cpu/faults';
+import { type Processor, SEG } from '../cpu/processor';
 import { DecodedRecord } from '../decode/decoded-record';
 import { RECORD, RECORD_SIZE } from '../decode/record';
 import type { MemoryAccess } from '../mmu/access';
@@ -36,7 +36,7 @@ export class Host implements InterpreterHost {
     try {
       return this.parts.access.slowLoad(linear, meta);
     } catch (thrown) {
-      this.noteFault(thrown);
+      this.noteOperandFault(thrown);
       return 0;
     }
   }
@@ -45,7 +45,7 @@ export class Host implements InterpreterHost {
     try {
       return this.parts.access.slowModify(linear, meta);
     } catch (thrown) {
-      this.noteFault(thrown);
+      this.noteOperandFault(thrown);
       return 0;
     }
   }
@@ -54,7 +54,7 @@ export class Host implements InterpreterHost {
     try {
       this.parts.access.slowStore(linear, value, meta);
     } catch (thrown) {
-      this.noteFault(thrown);
+      this.noteOperandFault(thrown);
       return 1;
     }
     return this.leaveIfChanged();
@@ -122,6 +122,14 @@ export class Host implements InterpreterHost {
 
   private spend(instructions: number): void {
     this.parts.cpu.memory.i32[SCRATCH.budget >> 2] -= instructions;
+  }
+
+  /** A non-canonical operand raises #SS where RSP or RBP is its base, which the access itself does not know. */
+  private noteOperandFault(thrown: unknown): void {
+    const { view, u32 } = this.parts.cpu.memory;
+    const segment = view.getUint8(u32[SCRATCH.record >> 2] + RECORD.segment);
+    if (thrown instanceof GuestFault && thrown.vector === VECTOR.GP && segment === SEG.SS) thrown.vector = VECTOR.SS;
+    this.noteFault(thrown);
   }
 
   /** Writes what was thrown to PENDING; anything but the guest's own business is passed on. */

@@ -123,7 +123,7 @@ T "salc"
         stc
         db 0xd6
 E
-T "bound ok"
+T "bound inside"
         mov dword [edi], 5
         mov dword [edi + 4], 10
         mov eax, 7
