@@ -28,6 +28,7 @@ describe('the code cache', () => {
     cache = new CodeCache(memory, {
       fetchPhysical: (linear) => {
         const page = mapping.get(linear >> 12n) ?? Number(linear >> 12n);
+        if (page < 0) return -1;
         return page * 4096 + Number(linear & 0xfffn);
       },
       evictStores: (page) => evicted.push(page),
@@ -112,6 +113,25 @@ describe('the code cache', () => {
     assert.ok(cache.crossingHolds(again, LONG));
     memory.writeBytes(0x3001, Uint8Array.of(0x99));
     assert.equal(cache.crossingHolds(again, LONG), false);
+  });
+
+  test('an instruction that reaches to where no memory answers is found again', () => {
+    memory.writeBytes(0x2fff, MOV_EAX.subarray(0, 1));
+    mapping.set(3n, -1);
+    assert.ok(cache.crossingHolds(find(0x2fffn), LONG));
+  });
+
+  test('what is too long for an instruction is decoded again when any byte of it is written', () => {
+    const prefixes = new Uint8Array(15).fill(0x66);
+    memory.writeBytes(0x2038, prefixes);
+    memory.writeBytes(0x2ffa, prefixes);
+    const [inPage, across] = [find(0x2038n), find(0x2ffan)];
+    assert.equal(handlerAt(inPage), HANDLER.LIMIT);
+    assert.equal(handlerAt(across + RECORD_SIZE), HANDLER.LIMIT);
+    memory.writeBytes(0x2041, Uint8Array.of(0x90));
+    assert.equal(handlerAt(inPage), HANDLER.STALE);
+    memory.writeBytes(0x3004, Uint8Array.of(0x90));
+    assert.equal(cache.crossingHolds(across, LONG), false);
   });
 
   test('an instruction executed alone carries no mark', () => {

@@ -156,7 +156,7 @@ export class CodeCache implements WriteObserver {
     const next = linearOf(u64[PSEUDO.RIP_PAGE >> 3] + BigInt(PAGE_SIZE), mode);
     const physical = this.source.fetchPhysical(next);
     const page = view.getUint32(record + RECORD.disp, true);
-    if (physical >>> 12 === page && this.generations[page] === view.getUint32(record + RECORD.imm, true)) return true;
+    if (pageOf(physical) === page && this.generation(page) === view.getUint32(record + RECORD.imm, true)) return true;
     view.setUint16(record + RECORD.handler, HANDLER.STALE, true);
     const table = view.getUint32(record + RECORD.disp + 4, true);
     this.memory.u32[(table >> 2) + view.getUint16(record + RECORD.offset, true)] = 0;
@@ -194,6 +194,10 @@ export class CodeCache implements WriteObserver {
     this.granulesHigh[page] = 0;
     this.generations[page]++;
     this.memory.pages[page] &= ~PAGE.CODE;
+  }
+
+  private generation(page: number): number {
+    return page === NO_PAGE ? 0 : this.generations[page];
   }
 
   private pageAt(page: number, mode: CodeMode): CodePage {
@@ -285,11 +289,11 @@ export class CodeCache implements WriteObserver {
         return this.finishBlock(codePage, first, this.writeCrossing(at, codePage, physical, rip), 1);
       }
       at = this.write(at, decoded, offset, count, 0);
+      this.markCode(physical, Math.min(bytesRead(decoded), PAGE_SIZE - offset));
       offset += lengthOf(decoded);
       count++;
       if (decoded === 'limit' || endsBlock(INSTRUCTIONS[decoded.row])) break;
     }
-    this.markCode(page * PAGE_SIZE + start, Math.max(1, offset - start));
     at = this.writeMark(at, HANDLER.END, offset, count, 0);
     return this.finishBlock(codePage, first, at, count);
   }
@@ -300,12 +304,12 @@ export class CodeCache implements WriteObserver {
     const { decoded, second } = this.decodeCrossing(physical, rip, mode);
     const inFirst = PAGE_SIZE - offset;
     this.markCode(physical, inFirst);
-    const secondPage = second < 0 ? 0xffff_ffff : second >>> 12;
-    if (second >= 0 && lengthOf(decoded) > inFirst) this.markCode(second, lengthOf(decoded) - inFirst);
+    const secondPage = pageOf(second);
+    if (second >= 0 && bytesRead(decoded) > inFirst) this.markCode(second, bytesRead(decoded) - inFirst);
     let to = this.writeMark(at, HANDLER.CROSSING, offset, 0, 1);
     view.setUint32(at + RECORD.disp, secondPage, true);
     view.setUint32(at + RECORD.disp + 4, table, true);
-    view.setUint32(at + RECORD.imm, second < 0 ? 0 : this.generations[secondPage], true);
+    view.setUint32(at + RECORD.imm, this.generation(secondPage), true);
     to = this.write(to, decoded, offset, 0, 1);
     return this.writeMark(to, HANDLER.END, offset + lengthOf(decoded), 1, 1);
   }
@@ -347,6 +351,13 @@ export class CodeCache implements WriteObserver {
 type Fetched = Decoded | 'limit';
 
 const lengthOf = (fetched: Fetched): number => (fetched === 'limit' ? 0 : fetched.length);
+
+/** Bytes the decision rests on: what is too long would be an instruction again if any of its first 15 bytes differed. */
+const bytesRead = (fetched: Fetched): number => (fetched === 'limit' ? MAX_INSTRUCTION : fetched.length);
+
+/** Stands for a page where no memory answers. */
+const NO_PAGE = 0xffff_ffff;
+const pageOf = (physical: number): number => (physical < 0 ? NO_PAGE : physical >>> 12);
 
 const NO_MARKS: ReadonlySet<number> = new Set();
 
