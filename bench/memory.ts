@@ -1,8 +1,9 @@
 /** Resident memory of a process that runs a guest. */
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const RUNNER = join(import.meta.dirname, 'run-for-memory.ts');
+/** Bundled beside this. */
+const RUNNER = new URL('./run-for-memory.mjs', import.meta.url);
 
 /**
  * Runs an image in a process of its own.
@@ -10,11 +11,9 @@ const RUNNER = join(import.meta.dirname, 'run-for-memory.ts');
  * @returns the most memory the process held, in MB
  */
 export function residentMemory(image: string, megabytes: number): number {
-  const { stdout, stderr, status } = spawnSync(
-    process.execPath,
-    ['--import', 'tsx', RUNNER, image, String(megabytes)],
-    { encoding: 'utf8' },
-  );
+  const { stdout, stderr, status } = spawnSync(process.execPath, [fileURLToPath(RUNNER), image, String(megabytes)], {
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(`running ${image} ended with status ${status}: ${stderr}`);
   return Number(stdout) / 1024;
 }

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { DebugClient } from '@vscode/debugadapter-testsupport';
 
-const ROOT = join(import.meta.dirname, '..');
+const ROOT = process.cwd();
 const STEPS = 60;
 /** Steps before the first that counts: code is loaded, symbols are read. */
 const WARM_UP = 10;

@@ -215,8 +215,12 @@ function addHelpers(module: ModuleBuilder, imports: Record<keyof InterpreterHost
 /** Runs decoded records from `record` for at most `budget` instructions; returns an EXIT. */
 export type RunFunction = (record: number, budget: number) => number;
 
-export function instantiateInterpreter(bytes: Uint8Array, memory: MachineMemory, host: InterpreterHost): RunFunction {
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+export function instantiateInterpreter(
+  module: WebAssembly.Module,
+  memory: MachineMemory,
+  host: InterpreterHost,
+): RunFunction {
+  const instance = new WebAssembly.Instance(module, {
     env: {
       memory: memory.wasm,
       slowLoad: (linear: bigint, meta: number) => host.slowLoad(linear, meta),

@@ -55,8 +55,8 @@ export function createMachine(config: MachineConfig): LoadableMachine {
   return new EmulatedMachine(config);
 }
 
-/** The interpreter is the same for every machine: generated once a process. */
-let interpreterBytes: Uint8Array<ArrayBuffer> | undefined;
+/** The interpreter is the same for every machine: generated once a process, and a later machine starts with what the engine has optimised. */
+let interpreterModule: WebAssembly.Module | undefined;
 
 const COLD_BY_ROW = INSTRUCTIONS.map(({ semantic: { kind, key } }) =>
   kind === 'cold' ? (COLD[key] ?? VMX_COLD[key]) : undefined,
@@ -106,13 +106,13 @@ class EmulatedMachine implements LoadableMachine {
       boundaryChanged: () => this.platform.changed,
       crossingHolds: (record) => this.code.crossingHolds(record, this.runner.mode),
     });
-    interpreterBytes ??= generateInterpreter(SHAPES, SEMANTICS);
+    interpreterModule ??= new WebAssembly.Module(generateInterpreter(SHAPES, SEMANTICS));
     this.runner = new Runner({
       cpu,
       platform: this.platform,
       code: this.code,
       host,
-      interpret: instantiateInterpreter(interpreterBytes, this.memory, host),
+      interpret: instantiateInterpreter(interpreterModule, this.memory, host),
       vmx: this.vmx,
       breakpoints: this.breakpoints,
       currentLayer: () => this.vmx.layers.current().id,

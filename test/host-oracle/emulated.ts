@@ -55,7 +55,7 @@ export class EmulatedProcessor {
       for (let i = 0; i < (meta & 0x7f); i++) view.setUint8(host + i, Number((value >> BigInt(i * 8)) & 0xffn));
       return 0;
     };
-    this.run = instantiateInterpreter(generateInterpreter(SHAPES, SEMANTICS), this.memory, {
+    this.run = instantiateInterpreter(new WebAssembly.Module(generateInterpreter(SHAPES, SEMANTICS)), this.memory, {
       slowLoad: access,
       slowStore: store,
       slowModify: access,
