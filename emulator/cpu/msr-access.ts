@@ -90,8 +90,8 @@ function applyRule(cpu: Processor, rule: MsrRule, field: number, value: bigint):
       if (cpu.field(field) & FEATURE_CONTROL.locked) refuse();
       break;
     case 'apic-base': {
-      const reserved = 0xffn | 0x200n | APIC_BASE.x2apic | ~((1n << BigInt(cpu.model.physicalBits)) - 1n);
-      if (value & reserved) refuse();
+      const reserved = 0xffn | 0x200n | ~((1n << BigInt(cpu.model.physicalBits)) - 1n);
+      if (value & reserved || !mayChangeApicMode(cpu.field(field), value)) refuse();
       break;
     }
     case 'efer':
@@ -99,7 +99,15 @@ function applyRule(cpu: Processor, rule: MsrRule, field: number, value: bigint):
       return;
   }
   cpu.setField(field, value);
-  if (rule === 'apic-base') cpu.mmu.flush(true);
+  // The page moves under every context's inline maps.
+  if (rule === 'apic-base') cpu.mmu.flushVpid(undefined);
+}
+
+/** SDM "x2APIC State Transitions": in only from xAPIC mode, out only by disabling, and never x2APIC without the enable bit. */
+function mayChangeApicMode(old: bigint, value: bigint): boolean {
+  const { enable, x2apic } = APIC_BASE;
+  if ((value & x2apic) === 0n) return (old & x2apic) === 0n || (value & enable) === 0n;
+  return (value & enable) !== 0n && (old & enable) !== 0n;
 }
 
 function writeEfer(cpu: Processor, value: bigint): void {
