@@ -1,4 +1,4 @@
-import { BOUNDARY, CONTROL, FLAGS, MACHINE } from '../state/layout';
+import { BOUNDARY, CONTROL, FLAGS } from '../state/layout';
 import { RFLAGS } from '../tables/control-registers';
 import { deliverException, deliverInterrupt, deliverNmi, type Delivery } from './exceptions';
 import { VECTOR } from './faults';
@@ -44,8 +44,8 @@ export function needsSingleStep(cpu: Processor): boolean {
 export interface BeforeInstruction {
   readonly trap: boolean;
   readonly shadow: number;
-  /** Low word of the number of the last VM transition. */
-  readonly transitions: number;
+  /** `Intercepts.contextLoads`. */
+  readonly contextLoads: number;
 }
 
 export function beforeInstruction(cpu: Processor): BeforeInstruction {
@@ -55,7 +55,7 @@ export function beforeInstruction(cpu: Processor): BeforeInstruction {
   return {
     trap: (u32[FLAGS.system >> 2] & RFLAGS.TF) !== 0,
     shadow: u32[BOUNDARY.interruptibility >> 2] & BLOCKING_SHADOW,
-    transitions: u32[MACHINE.transitions >> 2],
+    contextLoads: cpu.vmx.contextLoads,
   };
 }
 
@@ -65,7 +65,7 @@ export function beforeInstruction(cpu: Processor): BeforeInstruction {
  */
 export function afterInstruction(cpu: Processor, before: BeforeInstruction): void {
   const { u32 } = cpu.memory;
-  if (u32[MACHINE.transitions >> 2] !== before.transitions) return;
+  if (cpu.vmx.contextLoads !== before.contextLoads) return;
   u32[BOUNDARY.interruptibility >> 2] &= ~before.shadow;
   if (before.trap && !cpu.trapSuppressed) u32[BOUNDARY.pendingDebug >> 2] |= PENDING_BS;
 }

@@ -73,8 +73,12 @@ export interface Intercepts {
   readonly inGuest: boolean;
   /** True in VMX operation (root or non-root). */
   readonly inOperation: boolean;
+  /** Grows with each guest or host state that is loaded; comparable only across one instruction. */
+  readonly contextLoads: number;
 
   plain(instruction: PlainIntercept, insn: DecodedRecord): void;
+  /** The same without a throw; true: it made a VM exit, and the instruction ends with `COLD.EXITED`. */
+  plainExits(instruction: PlainIntercept, insn: DecodedRecord): boolean;
   invlpg(linear: bigint, insn: DecodedRecord): void;
   /** MOV from CR3 or CR8 (others never exit on read; CR0 and CR4 reads pass through `readControl`). */
   controlRead(register: 3 | 8, gpr: number, insn: DecodedRecord): void;

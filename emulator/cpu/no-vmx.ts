@@ -7,7 +7,9 @@ const never = (): false => false;
 export const NO_VMX: Intercepts = {
   inGuest: false,
   inOperation: false,
+  contextLoads: 0,
   plain: nothing,
+  plainExits: never,
   invlpg: nothing,
   controlRead: nothing,
   controlWrite: nothing,

@@ -143,3 +143,45 @@ test('a triple fault tells its story', () => {
     [6, 13, 8],
   );
 });
+
+test('looking at the layers changes nothing', () => {
+  const machine = boot(BUSY);
+  const before = machine.stateHash();
+  assert.deepEqual([machine.layers.length, machine.current.level], [1, 0]);
+  assert.equal(machine.stateHash(), before);
+});
+
+test('a VM entry that MOV SS blocks retires, and does not block the next one', () => {
+  const machine = boot(
+    assemble(`
+        mov     ecx, 0x480              ; IA32_VMX_BASIC: the revision
+        rdmsr
+        mov     [0x20000], eax
+        mov     [0x21000], eax
+        mov     rax, cr4
+        bts     rax, 13
+        mov     cr4, rax
+        mov     rax, cr0
+        or      rax, 0x20
+        mov     cr0, rax
+        mov     qword [0x30000], 0x20000
+        mov     qword [0x30008], 0x21000
+        vmxon   [0x30000]
+        vmclear [0x30008]
+        vmptrld [0x30008]
+        mov     edx, 0x4400             ; VM-instruction error
+        mov     ax, ss
+        mov     ss, ax
+        vmlaunch
+        vmread  rbx, rdx
+        mov     ss, ax
+        vmlaunch
+        vmlaunch
+        vmread  rsi, rdx
+        hlt
+`),
+  );
+  assert.equal(machine.run(100).kind, 'halted');
+  const state = machine.state(machine.current);
+  assert.deepEqual([state.gpr(3), state.gpr(6)], [26n, 7n], 'blocked by MOV SS; then control fields of zeros');
+});

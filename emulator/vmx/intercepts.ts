@@ -21,6 +21,8 @@ const EPTP_ACCESSED_DIRTY = 0x40n;
 const ACCESS = { TO: 0, FROM: 1, CLTS: 2, LMSW: 3 } as const;
 const TASK_SWITCH_SOURCE = { call: 0, iret: 1, jmp: 2, gate: 3 } as const;
 
+const NO_INFORMATION: ExitInformation = {};
+
 /** Exceptions whose saved RFLAGS image has RF = 0 because they are no faults. */
 const NOT_FAULTS: readonly number[] = [VECTOR.DB, VECTOR.BP, VECTOR.OF, VECTOR.DF, VECTOR.MC];
 
@@ -35,6 +37,10 @@ export class VmxIntercepts implements Intercepts {
     return this.context.cpu.field32(VMX.mode) !== VMX_MODE.OFF;
   }
 
+  get contextLoads(): number {
+    return this.context.log.contextLoads;
+  }
+
   /** Exits because of an instruction and abandons it. */
   private exit(reason: number, insn: DecodedRecord, info: ExitInformation = {}): never {
     vmExit(this.context, reason, { instructionLength: insn.length, resume: false, ...info });
@@ -42,9 +48,21 @@ export class VmxIntercepts implements Intercepts {
   }
 
   plain(instruction: PlainIntercept, insn: DecodedRecord): void {
-    if (!this.inGuest) return;
+    if (this.plainExits(instruction, insn)) throw TRANSITION_MADE;
+  }
+
+  plainExits(instruction: PlainIntercept, insn: DecodedRecord): boolean {
+    if (!this.inGuest) return false;
     const found = plainExit(this.context, instruction, insn);
-    if (found !== undefined) this.exit(found.reason, insn, found.info);
+    if (found === undefined) return false;
+    const { qualification, instructionInformation } = found.info ?? NO_INFORMATION;
+    vmExit(this.context, found.reason, {
+      qualification,
+      instructionLength: insn.length,
+      instructionInformation,
+      resume: false,
+    });
+    return true;
   }
 
   invlpg(linear: bigint, insn: DecodedRecord): void {

@@ -67,14 +67,19 @@ export class LayerTable {
     this.u32 = memory.u32;
   }
 
-  private root(processor: number): number {
-    const at = ENTRIES + processor * ENTRY_SIZE;
-    if (this.u32[(at + ENTRY.id) >> 2] === 0) {
+  /** The table of a machine in which nothing has been entered yet. Looking at layers must not write: roots are there from the start. */
+  reset(): void {
+    this.memory.u8.fill(0, LAYER_TABLE, LAYER_TABLE + LAYER_TABLE_SIZE);
+    for (let processor = 0; processor < MAX_PROCESSORS; processor++) {
+      const at = this.root(processor);
       this.memory.u64[at >> 3] = NO_VMCS;
       this.u32[(at + ENTRY.id) >> 2] = 1 + processor;
       this.u32[(at + ENTRY.processor) >> 2] = processor;
     }
-    return at;
+  }
+
+  private root(processor: number): number {
+    return ENTRIES + processor * ENTRY_SIZE;
   }
 
   /** Entry of the current VMCS, or 0. */

@@ -81,6 +81,8 @@ export class TransitionLog {
 
   /** Set when a transition the stop mask asks for was made; the outer loop clears it. */
   stopRequested = false;
+  /** Transitions but VMfail, after which the instruction retires like any other. */
+  contextLoads = 0;
 
   constructor(
     private readonly memory: MachineMemory,
@@ -121,6 +123,7 @@ export class TransitionLog {
     }
     for (const [source, target] of INFORMATION) words[at + target] = isExit ? u32[source] : 0;
     if (failures.length > 0 || this.failures.size > 0) this.keepFailures(Number(this.lastNumber), failures);
+    if (event.kind !== TRANSITION_KIND.VMFAIL) this.contextLoads++;
     if (this.wantsStop(event)) this.stopRequested = true;
   }
 

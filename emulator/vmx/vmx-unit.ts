@@ -56,6 +56,7 @@ export class VmxUnit {
   reset(): void {
     this.context.cpu.setField32(VMX.flags, 0);
     this.context.vmcs.forget();
+    this.context.layers.reset();
   }
 
   /** See `Machine.readVmcs`. */
