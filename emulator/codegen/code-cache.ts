@@ -23,7 +23,7 @@ export interface CodeMode extends DecodeMode {
   readonly csBase: bigint;
   /** Highest offset code may be fetched from; undefined where nothing limits it. */
   readonly csLimit: number | undefined;
-  /** Small number of this mode, distinct for distinct modes. */
+  /** Number of this mode, below 2^31, distinct for distinct modes. */
   readonly index: number;
 }
 

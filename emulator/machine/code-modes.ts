@@ -14,12 +14,16 @@ const isFlatData = (cpu: Processor, segment: number): boolean =>
   cpu.limit(segment) === FOUR_GIB &&
   cpu.base(segment) === 0n;
 
+/** Modes remembered; a guest that loads ever new bases and limits of CS must not fill the host's memory. */
+const MAX_KNOWN = 1024;
+
 /**
- * The code modes the machine has met, each with a small number of its own. A mode is what decoding depends on besides the
+ * The code modes the machine has met, each with a number of its own. A mode is what decoding depends on besides the
  * bytes; non-flat code segments get one mode for each base and limit.
  */
 export class CodeModes {
   private readonly known = new Map<string, CodeMode>();
+  private nextIndex = 0;
   private readonly long: CodeMode = this.intern(64, 8, true, 0n, undefined);
 
   /** The mode the processor is in. */
@@ -48,7 +52,9 @@ export class CodeModes {
     const key = `${codeSize} ${stackSize} ${flat} ${csBase} ${csLimit}`;
     let mode = this.known.get(key);
     if (mode === undefined) {
-      mode = { codeSize, stackSize, flat, csBase, csLimit, index: this.known.size };
+      // A mode that is forgotten and met again gets another number: its code is decoded anew.
+      if (this.known.size === MAX_KNOWN) this.known.clear();
+      mode = { codeSize, stackSize, flat, csBase, csLimit, index: this.nextIndex++ };
       this.known.set(key, mode);
     }
     return mode;
