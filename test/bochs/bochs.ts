@@ -76,7 +76,7 @@ export async function runBochs(options: BochsOptions): Promise<BochsResult> {
     return { serial, log };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
-      throw new Error(`${error.message}. The Bochs oracle needs the Debian packages ${PACKAGES}.`);
+      throw new Error(`${error.message}. The Bochs oracle needs the Debian packages ${PACKAGES}.`, { cause: error });
     }
     throw error;
   } finally {
