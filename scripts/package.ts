@@ -18,6 +18,7 @@ export function packageExtension(output: string = join(ROOT, 'strata.vsix')): st
     'package',
     '--no-dependencies',
     '--allow-missing-repository',
+    '--no-rewrite-relative-links',
     ...licence,
     '--out',
     output,

@@ -1,25 +1,28 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 
 const RESULTS = join(__dirname, '..', '..', '..', 'test-results', 'vscode');
 
+/** Text as it is read: the editor draws spaces as no-break spaces, and parts of a row below each other. */
+const oneLine = (text: string): string => text.replace(/[\s\u00a0]+/g, ' ').trim();
+
 /** The parts of VS Code's window that a person debugs with. */
 export class Workbench {
-  private constructor(
+  /** Screenshots are named after `name`. */
+  constructor(
     readonly page: Page,
     private readonly name: string,
-  ) {}
-
-  /** Opens a folder. Screenshots are named after `name`. */
-  static async open(page: Page, server: string, folder: string, name: string): Promise<Workbench> {
+  ) {
     mkdirSync(RESULTS, { recursive: true });
-    await page.goto(`${server}/?folder=${encodeURIComponent(folder)}`);
-    await page
+  }
+
+  async open(server: string, folder: string): Promise<void> {
+    await this.page.goto(`${server}/?folder=${encodeURIComponent(folder)}`);
+    await this.page
       .locator('.monaco-workbench .explorer-folders-view .monaco-list-row')
       .first()
       .waitFor({ timeout: 60_000 });
-    return new Workbench(page, name);
   }
 
   async screenshot(title: string): Promise<void> {
@@ -43,12 +46,12 @@ export class Workbench {
   }
 
   private async quickInput(text: string, key: string, row: string = text): Promise<void> {
-    await this.page.keyboard.press(key);
-    const input = this.page.locator('.quick-input-widget input.input').first();
+    const { page } = this;
+    await page.keyboard.press(key);
+    const input = page.locator('.quick-input-widget input.input').first();
     await input.waitFor({ state: 'visible' });
     await input.fill(text);
-    await this.page.locator('.quick-input-list .monaco-list-row', { hasText: row }).first().waitFor();
-    await this.page.keyboard.press('Enter');
+    await page.locator('.quick-input-list .monaco-list-row', { hasText: row }).first().click();
     await input.waitFor({ state: 'hidden' });
   }
 
@@ -69,8 +72,22 @@ export class Workbench {
     return this.page.locator('.repl');
   }
 
-  row(tree: Locator, text: string | RegExp): Locator {
-    return tree.locator('.monaco-list-row', { hasText: text }).first();
+  /** The row of a tree that holds a text; scrolls down to it, because only the rows in view exist. */
+  async row(tree: Locator, text: string | RegExp): Promise<Locator> {
+    const row = tree.locator('.monaco-list-row', { hasText: text }).first();
+    const list = tree.locator('.monaco-list').first();
+    await list.waitFor();
+    await list.hover({ position: { x: 5, y: 5 } });
+    await this.page.mouse.wheel(0, -100_000);
+    for (let turn = 0; turn < 60; turn++) {
+      await this.page.waitForTimeout(turn === 0 ? 150 : 60);
+      if ((await row.count()) > 0) {
+        await row.scrollIntoViewIfNeeded();
+        return row;
+      }
+      await this.page.mouse.wheel(0, 100);
+    }
+    throw new Error(`no row with "${String(text)}" among:\n${(await this.rows(tree)).join('\n')}`);
   }
 
   /** Waits until the machine has stopped: a thread of it says why. */
@@ -81,31 +98,110 @@ export class Workbench {
       .waitFor({ timeout: seconds * 1000 });
   }
 
-  async expand(row: Locator): Promise<void> {
-    await row.waitFor();
-    if ((await row.getAttribute('aria-expanded')) === 'false') await row.locator('.monaco-tl-twistie').click();
+  async expand(tree: Locator, text: string | RegExp): Promise<void> {
+    await this.setExpanded(tree, text, 'true');
+  }
+
+  async collapse(tree: Locator, text: string | RegExp): Promise<void> {
+    await this.setExpanded(tree, text, 'false');
+  }
+
+  private async setExpanded(tree: Locator, text: string | RegExp, wanted: 'true' | 'false'): Promise<void> {
+    const row = await this.row(tree, text);
+    if ((await row.getAttribute('aria-expanded')) === wanted) return;
+    await row.locator('.monaco-tl-twistie').click();
+    await tree.locator(`.monaco-list-row[aria-expanded="${wanted}"]`, { hasText: text }).first().waitFor();
   }
 
   /** The rows of a tree that are drawn, each its text on one line. */
   async rows(tree: Locator): Promise<readonly string[]> {
     const texts = await tree.locator('.monaco-list-row').allInnerTexts();
-    return texts.map((text) => text.replace(/\s*\n\s*/g, ' ').trim());
+    return texts.map(oneLine);
   }
 
-  /** The line the top frame's marker is in. */
+  /** The text of the line that the innermost frame stands on, in the editor that shows it. */
   async currentLine(): Promise<string> {
-    const marker = this.page.locator(
-      '.margin-view-overlays .codicon-debug-stackframe, .margin-view-overlays .codicon-debug-stackframe-focused',
-    );
-    await marker.first().waitFor();
-    const box = await marker.first().boundingBox();
-    if (box === null) return '';
+    const marker = this.page.locator('.view-overlays .debug-top-stack-frame-line').first();
+    await marker.waitFor();
+    const box = await marker.boundingBox();
     for (const line of await this.page.locator('.editor-instance .view-line').all()) {
       const at = await line.boundingBox();
-      if (at !== null && Math.abs(at.y - box.y) < at.height / 2)
-        return (await line.innerText()).replace(/\u00a0/g, ' ').trim();
+      if (box !== null && at !== null && Math.abs(at.y - box.y) < at.height / 2) return oneLine(await line.innerText());
     }
-    return '';
+    return ''; // Between two drawings of the editor.
+  }
+
+  /** Presses a key that moves the machine, and waits until the current line is another one. */
+  async step(key: 'F10' | 'F11'): Promise<string> {
+    const before = await this.currentLine();
+    await this.page.keyboard.press(key);
+    return this.eventually(async () => {
+      const now = await this.currentLine();
+      return now === before ? undefined : now;
+    }, `${key} leaves "${before}"`);
+  }
+
+  /** Changes a variable where it is shown. */
+  async edit(name: RegExp, value: string): Promise<void> {
+    const row = await this.row(this.variables, name);
+    await row.locator('.value').first().dblclick();
+    const input = this.variables.locator('.monaco-list-row input').first();
+    await input.fill(value);
+    await input.press('Enter');
+    await input.waitFor({ state: 'detached' });
+  }
+
+  /** Opens a file and sets a breakpoint in the first line that holds a text. */
+  async breakAt(file: string, text: string): Promise<void> {
+    const number =
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .findIndex((line) => oneLine(line).includes(text)) + 1;
+    if (number === 0) throw new Error(`${file} has no "${text}"`);
+    const dots = this.page.locator(
+      '.margin .codicon-debug-breakpoint, .glyph-margin-widgets .codicon-debug-breakpoint',
+    );
+    await this.openFile(basename(file));
+    await this.page.keyboard.press('Control+G');
+    const input = this.page.locator('.quick-input-widget input.input').first();
+    await input.waitFor({ state: 'visible' });
+    await input.fill(`:${number}`);
+    await this.page.keyboard.press('Enter');
+    await input.waitFor({ state: 'hidden' });
+    await this.page.keyboard.press('F9');
+    await dots.first().waitFor();
+  }
+
+  /** Makes room for the names in the trees of the side bar. */
+  async widenSideBar(pixels: number): Promise<void> {
+    const box = await this.page.locator('.part.sidebar').boundingBox();
+    if (box === null) throw new Error('no side bar');
+    await this.page.mouse.move(box.x + box.width, box.y + 400);
+    await this.page.mouse.down();
+    await this.page.mouse.move(box.x + pixels, box.y + 400, { steps: 4 });
+    await this.page.mouse.up();
+  }
+
+  get exceptionWidget(): Locator {
+    return this.page.locator('.exception-widget');
+  }
+
+  /** Polls until `look` finds something. */
+  async eventually<T>(look: () => Promise<T | undefined>, what: string, seconds = 20): Promise<T> {
+    for (const limit = Date.now() + seconds * 1000; Date.now() < limit; await this.page.waitForTimeout(100)) {
+      const found = await look();
+      if (found !== undefined) return found;
+    }
+    throw new Error(`not within ${seconds} s: ${what}`);
+  }
+
+  /** Waits until the debug console holds a line. */
+  async printed(line: string, seconds = 30): Promise<void> {
+    await this.eventually(
+      async () => ((await this.rows(this.console)).some((row) => row.includes(line)) ? true : undefined),
+      `"${line}" in the debug console`,
+      seconds,
+    );
   }
 
   async ended(seconds = 60): Promise<void> {
