@@ -7,7 +7,7 @@ import { INSTRUCTIONS } from '../tables/instructions';
 import { COLD as RESULT } from './cold';
 import { COLD } from './cold-table';
 import { deliverInterrupt } from './exceptions';
-import { AT, faultOf, type Fixture, longMode, SELECTOR, setGate, setLevel } from './fixture';
+import { AT, faultOf, type Fixture, longMode, mapPage, SELECTOR, setGate, setLevel } from './fixture';
 import { SEG } from './processor';
 import { RAX, RCX, RSP } from './registers';
 
@@ -144,4 +144,20 @@ test('STI casts a shadow of one instruction, and MOV SS one that also holds trap
   other.cpu.setGpr(RAX, BigInt(SELECTOR.data));
   run(other, 'mov_to_sreg', 2n, 2);
   assert.equal(other.cpu.field32(BOUNDARY.interruptibility), 2);
+});
+
+test('a far return that cannot set the accessed bit of its code segment leaves RSP as it was', () => {
+  const fixture = longMode();
+  const { cpu, memory } = fixture;
+  memory.write64(AT.gdt + SELECTOR.code, 0x00af_9a00_0000_ffffn);
+  mapPage(memory, AT.gdt, BigInt(AT.gdt) | 1n);
+  const top = BigInt(AT.stack - 16);
+  memory.write64(AT.stack - 16, 0x4_0000n);
+  memory.write64(AT.stack - 8, BigInt(SELECTOR.code));
+  cpu.setGpr(RSP, top);
+  assert.deepEqual(
+    faultOf(() => run(fixture, 'retf')),
+    { vector: 14, errorCode: 3, address: BigInt(AT.gdt + SELECTOR.code + 5) },
+  );
+  assert.equal(cpu.gpr(RSP), top);
 });

@@ -60,8 +60,14 @@ function checkDirect(cpu: Processor, selector: number, code: Descriptor): void {
   if (!code.present) raise(VECTOR.NP, error);
 }
 
+/** A descriptor with its accessed bit set, in its table too: that may fault, so it comes before the stack changes. */
+const accessed = (cpu: Processor, descriptor: Descriptor): Descriptor => ({
+  ...descriptor,
+  access: markAccessed(cpu, descriptor),
+});
+
 function enterCode(cpu: Processor, selector: number, cpl: number, code: Descriptor, offset: bigint): void {
-  loadSegment(cpu, SEG.CS, (selector & 0xfffc) | cpl, { ...code, access: markAccessed(cpu, code) });
+  loadSegment(cpu, SEG.CS, (selector & 0xfffc) | cpl, accessed(cpu, code));
   cpu.rip = offset;
   cpu.mmu.contextChanged();
 }
@@ -157,18 +163,20 @@ function farCall(cpu: Processor, selector: number, offset: bigint, size: Size, r
     checkDirect(cpu, selector, descriptor);
     const stack = pushReturn(cpu, size, returnRip);
     checkTarget(cpu, descriptor, offset);
+    const entered = accessed(cpu, descriptor);
     stack.commit();
     setStackPointer(cpu, stack.pointer);
-    enterCode(cpu, selector, cpu.cpl, descriptor, offset);
+    enterCode(cpu, selector, cpu.cpl, entered, offset);
     return COLD.JUMPED;
   }
   const gate = readCallGate(cpu, selector, descriptor);
   const code = gateCode(cpu, gate);
   if (isConforming(code.access) || code.dpl === cpu.cpl) {
     const stack = pushReturn(cpu, gate.size, returnRip);
+    const entered = accessed(cpu, code);
     stack.commit();
     setStackPointer(cpu, stack.pointer);
-    enterCode(cpu, gate.selector, cpu.cpl, code, gate.offset);
+    enterCode(cpu, gate.selector, cpu.cpl, entered, gate.offset);
   } else callInner(cpu, gate, code, returnRip);
   return COLD.JUMPED;
 }
@@ -189,11 +197,12 @@ function callInner(cpu: Processor, gate: CallGate, code: Descriptor, returnRip: 
   stack.push(cpu.selector(SEG.CS));
   stack.push(returnRip);
   stack.check(false, () => raise(VECTOR.SS, fresh ? fresh.selector & 0xfffc : 0));
+  const entered = accessed(cpu, code);
   if (fresh) {
     const access = markAccessed(cpu, fresh.descriptor);
     cpu.setSegment(SEG.SS, fresh.selector, fresh.descriptor.base, fresh.descriptor.limit, access);
   } else loadNull(cpu, SEG.SS, code.dpl, code.dpl);
-  enterCode(cpu, gate.selector, code.dpl, code, gate.offset);
+  enterCode(cpu, gate.selector, code.dpl, entered, gate.offset);
   stack.commit();
   setStackPointer(cpu, stack.pointer);
 }
@@ -243,8 +252,9 @@ function returnTo(
   stack.skip(release);
   if (rpl === cpl && !alwaysStack) {
     checkTarget(cpu, code, offset);
+    const entered = accessed(cpu, code);
     setStackPointer(cpu, stack.pointer);
-    enterCode(cpu, selector, rpl, code, offset);
+    enterCode(cpu, selector, rpl, entered, offset);
     return;
   }
   const newRsp = stack.pop();
@@ -252,10 +262,10 @@ function returnTo(
   const toLong = isLongCode(cpu, code.access);
   const segment = returnStack(cpu, newSs, rpl, toLong);
   checkTarget(cpu, code, offset);
-  const codeAccess = markAccessed(cpu, code);
-  if (segment) loadSegment(cpu, SEG.SS, newSs, { ...segment, access: markAccessed(cpu, segment) });
+  const entered = accessed(cpu, code);
+  if (segment) loadSegment(cpu, SEG.SS, newSs, accessed(cpu, segment));
   else loadNull(cpu, SEG.SS, newSs, rpl);
-  loadSegment(cpu, SEG.CS, selector, { ...code, access: codeAccess });
+  loadSegment(cpu, SEG.CS, selector, entered);
   cpu.rip = offset;
   setStackPointer(cpu, newRsp + BigInt(release));
   if (rpl > cpl) dropInnerSegments(cpu);
@@ -299,6 +309,8 @@ function unblockNmi(cpu: Processor): void {
 
 function iret(cpu: Processor, insn: DecodedRecord): ColdResult {
   const size = sizeOf(insn);
+  if ((cpu.field32(BOUNDARY.interruptibility) & 8) !== 0) cpu.nmiUnblockedBy = cpu.ripOf(insn);
+  unblockNmi(cpu);
   if (isProtected(cpu) && nestedTask(cpu)) {
     if (cpu.longMode) raise(VECTOR.GP, 0);
     cpu.vmx.taskSwitch(0, 'iret');
@@ -317,7 +329,7 @@ function iret(cpu: Processor, insn: DecodedRecord): ColdResult {
     if (!cpu.longMode && cpu.cpl === 0 && size === 4 && (flags & RFLAGS.VM) !== 0) raise(VECTOR.GP, 0);
     returnTo(cpu, stack, selector, offset, 0, cpu.is64Bit);
   }
-  unblockNmi(cpu);
+  cpu.nmiUnblockedBy = undefined;
   mergeFlags(cpu, flags, mask);
   cpu.mmu.contextChanged();
   return COLD.JUMPED;
