@@ -138,7 +138,8 @@ async function main(): Promise<void> {
   }
   let memory: number | undefined;
   if (only === undefined || only.includes('memory')) {
-    memory = residentMemory(join(HELLO, 'build/hello-vmx.elf'), 512);
+    // A guest that writes every page: nothing of its RAM stays unbacked.
+    memory = residentMemory(IMAGE, 512, 'work=fill scale=512');
     console.log(
       `resident, 512 MB guest    ${memory.toFixed(0)} MB (target below ${MEMORY_TARGET}) ${verdict(memory < MEMORY_TARGET)}`,
     );

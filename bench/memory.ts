@@ -10,10 +10,9 @@ const RUNNER = new URL('./run-for-memory.mjs', import.meta.url);
  * @param megabytes RAM of the guest
  * @returns the most memory the process held, in MB
  */
-export function residentMemory(image: string, megabytes: number): number {
-  const { stdout, stderr, status } = spawnSync(process.execPath, [fileURLToPath(RUNNER), image, String(megabytes)], {
-    encoding: 'utf8',
-  });
+export function residentMemory(image: string, megabytes: number, cmdline: string): number {
+  const words = [fileURLToPath(RUNNER), image, String(megabytes), cmdline];
+  const { stdout, stderr, status } = spawnSync(process.execPath, words, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`running ${image} ended with status ${status}: ${stderr}`);
   return Number(stdout) / 1024;
 }

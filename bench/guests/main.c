@@ -8,7 +8,8 @@ static const struct {
     const char *name;
     u64 (*run)(u64 scale);
 } workloads[] = {
-    {"alu", alu_loop}, {"array", array_walk}, {"fib", fibonacci}, {"mix", compiled_mix}, {"exits", exit_round_trips},
+    {"alu", alu_loop},     {"array", array_walk},       {"fib", fibonacci},
+    {"mix", compiled_mix}, {"exits", exit_round_trips}, {"fill", fill_memory},
 };
 
 /* The value behind "NAME=" in a command line, or an empty text. */

@@ -3,11 +3,12 @@
 
 #include "cpu.h"
 
-/* Each gives a checksum; `scale` multiplies the work. */
+/* Each gives a checksum; `scale` multiplies the work (of fill_memory: the end of what is filled, in MB). */
 u64 alu_loop(u64 scale);
 u64 array_walk(u64 scale);
 u64 fibonacci(u64 scale);
 u64 compiled_mix(u64 scale);
 u64 exit_round_trips(u64 scale);
+u64 fill_memory(u64 scale);
 
 #endif
