@@ -35,7 +35,7 @@ function stats(session: SessionContext): string {
   const width = Math.max(10, ...exits.map(([reason]) => exitReasonName(reason).length));
   return [
     `${count(machine.retired)} instructions retired, time ${count(machine.time)}`,
-    `${count(total)} VM exits`,
+    `${count(total)} VM ${total === 1 ? 'exit' : 'exits'}`,
     ...exits.map(([reason, times]) => `  ${exitReasonName(reason).padEnd(width)} ${count(times).padStart(12)}`),
   ].join('\n');
 }
@@ -62,7 +62,7 @@ function layers(session: SessionContext): string {
     .map((layer) => {
       const state = debuggee.state(layer);
       const rip = debuggee.symbols.name(debuggee.place(layer), state.rip)?.text;
-      const left = layer.left === undefined ? '' : `, left by ${describeTransition(layer.left)}`;
+      const left = layer.running || layer.left === undefined ? '' : `, left by ${describeTransition(layer.left)}`;
       const where = `RIP ${hex(state.rip)}${rip === undefined ? '' : ` <${rip}>`}, CR3 ${hex(state.control('CR3'))}`;
       return `${'  '.repeat(layer.level)}${layerName(layer)} · ${layerStatus(layer)}: ${where}${left}`;
     })

@@ -20,12 +20,10 @@ export const requestErrors = {
   unknownRequest: (command: string) => new RequestError(1001, `This debugger has no request "${command}".`),
   badArgument: (command: string, name: string, expected: string) =>
     new RequestError(1002, `Request "${command}": argument "${name}" must be ${expected}.`),
-  notLaunched: (command: string) =>
-    new RequestError(1003, `Request "${command}" needs a machine: send "launch" first (and wait for its response).`),
-  running: (command: string) => new RequestError(1004, `Request "${command}" needs a stopped machine: pause it first.`),
-  notRunning: () => new RequestError(1005, 'The machine is not running.'),
+  notLaunched: () =>
+    new RequestError(1003, 'There is no machine yet: send "launch" first (and wait for its response).'),
+  running: () => new RequestError(1004, 'The machine is running: pause it first.'),
   alreadyLaunched: () => new RequestError(1006, 'This session has launched its machine already: use "restart".'),
-  ended: () => new RequestError(1007, 'The machine has ended: restart the session to run it again.'),
   unknownThread: (id: number, known: readonly string[]) =>
     new RequestError(1010, `There is no thread ${id}; the threads are ${list(known)}.`),
   unknownFrame: (id: number) =>

@@ -58,7 +58,15 @@ export function evaluateText(debuggee: Debuggee, layer: Layer, text: string): Va
   return result.value;
 }
 
-/** The number a person typed as a new value: a number, a flag, or an expression. */
+/** A value as the Variables view shows it: a number, then the symbol, the bits or the words that explain it. */
+const SHOWN = /^\s*(-?(?:0[xX][0-9a-fA-F_]+|[0-9][0-9_]*))(?:\s+<[^<>]+>|\s+\[[^[\]]*\]|\s{2,}.*)\s*$/s;
+
+/** The number a person typed as a new value, perhaps over one that was shown with an explanation: the explanation is left out. */
+export function evaluateShownNumber(debuggee: Debuggee, layer: Layer, text: string): bigint {
+  return evaluateNumber(debuggee, layer, SHOWN.exec(text)?.[1] ?? text);
+}
+
+/** The number a person typed: a number, a flag, or an expression. */
 export function evaluateNumber(debuggee: Debuggee, layer: Layer, text: string): bigint {
   const value = evaluateText(debuggee, layer, text);
   switch (value.kind) {

@@ -13,11 +13,19 @@ describe('handles', () => {
     assert.equal(tree.get(child), 'd');
   });
 
+  it('stand for nothing after a stop until their thing has come again', () => {
+    const tree = new HandleTree<string>();
+    const number = tree.create(0, 'Registers', 'before');
+    tree.nextGeneration();
+    assert.equal(tree.get(number), undefined);
+    assert.equal(tree.create(0, 'Registers', 'after'), number);
+    assert.equal(tree.get(number), 'after');
+  });
+
   it('are forgotten when two stops pass without their thing', () => {
     const tree = new HandleTree<string>();
     const number = tree.create(0, 'Registers', 'a');
     tree.nextGeneration();
-    assert.equal(tree.get(number), 'a');
     tree.nextGeneration();
     assert.equal(tree.get(number), undefined);
     assert.notEqual(tree.create(0, 'Registers', 'b'), number);

@@ -6,7 +6,8 @@ interface Slot<T> {
 
 /**
  * Numbers for things the client refers to later. A thing is known by its parent's number and its name, and gets the same number
- * when it comes again after the next stop, so trees stay open. What was not asked for during two generations is forgotten.
+ * when it comes again after the next stop, so trees stay open. Until then the number stands for nothing, as the thing may not be there any more.
+ * What was not asked for during two generations is forgotten.
  */
 export class HandleTree<T> {
   private generation = 0;
@@ -34,9 +35,10 @@ export class HandleTree<T> {
     return this.byKey.get(`${parent} ${name}`)?.number;
   }
 
-  /** Undefined for a number never given out, or forgotten. */
+  /** Undefined for a number not given out since the machine last moved. */
   get(number: number): T | undefined {
-    return this.byNumber.get(number)?.slot.value;
+    const slot = this.byNumber.get(number)?.slot;
+    return slot?.generation === this.generation ? slot.value : undefined;
   }
 
   /** The machine has moved. */

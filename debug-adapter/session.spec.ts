@@ -144,20 +144,6 @@ describe('debugging a VMM and its guest', () => {
     assert.equal(BigInt(now.instructionPointerReference ?? 0), address + 2n);
   });
 
-  it('steps instruction by instruction in less than 5 ms at the median', async () => {
-    await client.prepare({ program: image, stopOnEntry: true });
-    await client.pauseAfter(() => client.configurationDoneRequest());
-    const took: number[] = [];
-    for (let step = 0; step < 41; step++) {
-      const began = performance.now();
-      await client.pauseAfter(() => client.stepInRequest({ threadId: 1, granularity: 'instruction' }));
-      await client.stackTraceRequest({ threadId: 1, startFrame: 0, levels: 1 });
-      took.push(performance.now() - began);
-    }
-    const median = took.sort((a, b) => a - b)[took.length >> 1];
-    assert.ok(median < 5, `median ${median.toFixed(2)} ms`);
-  });
-
   it('refuses conditions when they are set, with the column and what was expected', async () => {
     await client.prepare({ program: image, stopOnEntry: true });
     const functions = await client.setFunctionBreakpointsRequest({
@@ -335,14 +321,12 @@ describe('a guest that does not end by itself', () => {
     await client.prepare({ program, loadAddress: '0x100000', memory: '16M' });
   }
 
-  it('is paused at once', async () => {
+  it('is paused', async () => {
     // jmp $
     await flat(0xeb, 0xfe);
     await client.configurationDoneRequest();
-    const began = performance.now();
     const pause = await client.pauseAfter(() => client.pauseRequest({ threadId: 1 }));
     assert.equal(pause.body.reason, 'pause');
-    assert.ok(performance.now() - began < 100);
     const busy = await client.pauseAfter(() => client.nextRequest({ threadId: 1, granularity: 'instruction' }));
     assert.equal(busy.body.reason, 'step');
   });

@@ -49,7 +49,22 @@ export class Session extends ProtocolServer implements SessionContext {
   }
 
   protected override dispatchRequest(request: DebugProtocol.Request): void {
-    this.turn = this.turn.then(() => this.answer(request));
+    // A turn that failed must not keep the next one from its answer.
+    this.turn = this.turn.then(() => this.answer(request)).catch((error: unknown) => this.broken(request, error));
+  }
+
+  /** An answer that cannot be sent: the client hears that much. */
+  private broken(request: DebugProtocol.Request, error: unknown): void {
+    const command = String(request.command);
+    const { message } = requestErrors.internal(command, messageOf(error));
+    this.sendResponse({
+      type: 'response',
+      seq: 0,
+      request_seq: request.seq,
+      command,
+      success: false,
+      message,
+    } as DebugProtocol.Response);
   }
 
   private async answer(request: DebugProtocol.Request): Promise<void> {
@@ -77,13 +92,13 @@ export class Session extends ProtocolServer implements SessionContext {
   }
 
   require(): Launched {
-    if (this.launched === undefined) throw requestErrors.notLaunched('this');
+    if (this.launched === undefined) throw requestErrors.notLaunched();
     return this.launched;
   }
 
   requireStopped(): Launched {
     const launched = this.require();
-    if (launched.execution.running) throw requestErrors.running('this');
+    if (launched.execution.running) throw requestErrors.running();
     return launched;
   }
 
@@ -97,8 +112,13 @@ export class Session extends ProtocolServer implements SessionContext {
   }
 
   async restart(values: Readonly<Record<string, unknown>> | undefined): Promise<void> {
-    this.require().execution.halt();
-    await this.begin(values ?? this.values);
+    const resume = this.require().execution.suspend();
+    try {
+      await this.begin(values ?? this.values);
+    } catch (error) {
+      resume();
+      throw error;
+    }
     setImmediate(() => this.startIfReady());
   }
 
@@ -107,18 +127,25 @@ export class Session extends ProtocolServer implements SessionContext {
     const configuration = readConfiguration(values);
     const machine = await this.boot(configuration);
     const { symbols, problems } = await loadSymbols(configuration.program, configuration.symbols);
-    const wrong = this.filters.launch(configuration.exitBreakpoints, symbolNames(symbols));
-    if (wrong !== undefined) throw requestErrors.badConfiguration(`Launch configuration: ${wrong}`);
-    this.guestOutput?.close();
     const guestOutput = new GuestOutput(configuration.serial, (text) => this.output('stdout', text));
+    const wrong = this.filters.launch(configuration.exitBreakpoints, symbolNames(symbols));
+    if (wrong !== undefined) {
+      guestOutput.close();
+      throw requestErrors.badConfiguration(`Launch configuration: ${wrong}`);
+    }
+    this.guestOutput?.close();
     this.guestOutput = guestOutput;
     machine.onOutput = (_channel, bytes) => guestOutput.write(bytes);
     const debuggee = new Debuggee(machine, symbols, configuration);
     const execution = new Execution(debuggee, this.breakpoints, this.filters, {
       stopped: (what) => this.onStopped(what),
       ended: (status) => this.end(status),
-      log: (text) => this.output('console', `${text}\n`),
-      sliceEnded: () => guestOutput.flush(),
+      log: (text) => {
+        // What the guest wrote before comes before.
+        guestOutput.flush();
+        this.output('console', `${text}\n`);
+      },
+      sliceEnded: () => guestOutput.sliceEnded(),
     });
     this.values = values;
     this.launched = { debuggee, execution };

@@ -1,6 +1,7 @@
 /** What the specs share: samples built, and the real adapter driven in a process of its own. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn, type SpawnOptions } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import { DebugClient } from '@vscode/debugadapter-testsupport';
 import type { DebugProtocol } from '@vscode/debugprotocol';
@@ -33,20 +34,64 @@ export interface Pause {
   readonly body: DebugProtocol.StoppedEvent['body'] & { readonly hitBreakpointIds?: readonly number[] };
 }
 
-/** One adapter process with a client that remembers what it heard. */
+export const ADAPTER_MAIN = join(ROOT, 'debug-adapter/main.ts');
+
+/** How TypeScript is run as it stands. */
+export const ADAPTER_PROCESS: SpawnOptions = { cwd: ROOT, env: { ...process.env, NODE_OPTIONS: '--import tsx' } };
+
+let server: Promise<number> | undefined;
+
+/** The port of an adapter process that serves all sessions of a spec file, and ends with it. */
+function serverPort(): Promise<number> {
+  server ??= new Promise((resolve, reject) => {
+    const adapter = spawn(process.execPath, [ADAPTER_MAIN, '--port', '0'], { ...ADAPTER_PROCESS, stdio: 'pipe' });
+    let said = '';
+    adapter.stderr.on('data', (data: Buffer) => {
+      said += data.toString();
+      const match = /^Listening on port (\d+)\.$/m.exec(said);
+      if (match === null) return;
+      // From here on it must not keep the specs' own process alive.
+      adapter.unref();
+      for (const stream of adapter.stdio) if (stream instanceof Socket) stream.unref();
+      resolve(Number(match[1]));
+    });
+    adapter.on('exit', () => reject(new Error(`The adapter has ended: ${said}`)));
+    process.on('exit', () => adapter.kill());
+  });
+  return server;
+}
+
+/** One session with the adapter, whose client remembers what it heard. */
 export class AdapterClient extends DebugClient {
   outputs = '';
+  readonly outputEvents: DebugProtocol.OutputEvent['body'][] = [];
   exitCode: number | undefined;
 
   static async begin(): Promise<AdapterClient> {
-    const env = { ...process.env, NODE_OPTIONS: '--import tsx' };
-    const client = new AdapterClient(process.execPath, join(ROOT, 'debug-adapter/main.ts'), 'vmx', { cwd: ROOT, env });
-    client.defaultTimeout = 20_000;
-    client.on('output', (event: DebugProtocol.OutputEvent) => (client.outputs += event.body.output));
-    client.on('exited', (event: DebugProtocol.ExitedEvent) => (client.exitCode = event.body.exitCode));
+    const client = new AdapterClient(process.execPath, ADAPTER_MAIN, 'vmx');
+    await client.start(await serverPort());
+    return client.introduce();
+  }
+
+  /** A session on stdio with a process of its own. */
+  static async beginProcess(
+    main: string = ADAPTER_MAIN,
+    options: SpawnOptions = ADAPTER_PROCESS,
+  ): Promise<AdapterClient> {
+    const client = new AdapterClient(process.execPath, main, 'vmx', options);
     await client.start();
-    await client.initializeRequest();
-    return client;
+    return client.introduce();
+  }
+
+  private async introduce(): Promise<this> {
+    this.defaultTimeout = 20_000;
+    this.on('output', ({ body }: DebugProtocol.OutputEvent) => {
+      this.outputs += body.output;
+      this.outputEvents.push(body);
+    });
+    this.on('exited', (event: DebugProtocol.ExitedEvent) => (this.exitCode = event.body.exitCode));
+    await this.initializeRequest();
+    return this;
   }
 
   /** Launches up to the point where breakpoints may be set. */
@@ -76,6 +121,14 @@ export class AdapterClient extends DebugClient {
     const pause = this.nextPause();
     await request();
     return pause;
+  }
+
+  /** Does something while the machine runs that stops it, and waits for both. */
+  async pauseAfterSetting<T>(set: () => Promise<T>): Promise<T> {
+    const pause = this.nextPause();
+    const result = await set();
+    await pause;
+    return result;
   }
 
   run(): Promise<Pause> {

@@ -1,9 +1,10 @@
 import type { Stop, StopMask, Transition } from '../../emulator/api';
 import { EXIT_REASON } from '../../emulator/tables/exit-reasons';
 import { evaluateCondition, parseCondition, type Condition } from '../conditions/condition';
+import type { ConditionEnvironment } from '../conditions/evaluate';
 import { NO_SYMBOLS, type NameSource } from '../conditions/names';
 import type { Debuggee } from '../debuggee';
-import { environmentOfTransition } from '../evaluation';
+import { environmentOf, environmentOfTransition } from '../evaluation';
 
 /** An exception filter as the editor shows it. The set is fixed: the editor reads it once. */
 export interface ExceptionFilter {
@@ -81,6 +82,8 @@ export const EXCEPTION_FILTERS: readonly ExceptionFilter[] = ROWS.map(
   ({ matches: _matches, mask: _mask, ...shown }) => shown,
 );
 
+type ShutdownCause = Extract<Stop, { readonly kind: 'shutdown' }>['cause'];
+
 /** What the editor is told about a filter it has set. */
 export interface FilterResult {
   readonly verified: boolean;
@@ -103,7 +106,6 @@ interface ExitCondition {
 
 /** Why a transition stops the machine. */
 export interface FilterHit {
-  readonly filter: string;
   /** A condition could not be evaluated; said once. */
   readonly problem: string | undefined;
 }
@@ -163,21 +165,28 @@ export class ExceptionFilters {
   judge(debuggee: Debuggee, transition: Transition): FilterHit | undefined {
     for (const armed of this.armed) {
       if (armed.refused || !armed.row.matches(transition)) continue;
-      if (armed.condition === undefined) return { filter: armed.row.filter, problem: undefined };
-      const hit = ask(armed.condition, armed, debuggee, transition);
-      if (hit !== undefined) return { filter: armed.row.filter, problem: hit.problem };
+      if (armed.condition === undefined) return { problem: undefined };
+      const hit = ask(armed.condition, armed, () => environmentOfTransition(debuggee, transition));
+      if (hit !== undefined) return hit;
     }
     for (const exit of this.exits) {
       if (!exit.onEntry && transition.kind !== 'exit' && transition.kind !== 'entry-failure') continue;
-      const hit = ask(exit.condition, exit, debuggee, transition);
-      if (hit !== undefined) return { filter: 'exitBreakpoints', problem: hit.problem };
+      const hit = ask(exit.condition, exit, () => environmentOfTransition(debuggee, transition));
+      if (hit !== undefined) return hit;
     }
     return undefined;
   }
 
-  /** Whether the machine's shutdown is to be announced as an exception. */
-  announcesShutdown(stop: Stop): boolean {
-    return stop.kind === 'shutdown' && this.armed.some(({ row }) => row.filter === 'triple-fault');
+  /** Whether a shutdown is to be shown: a VMX abort always, a triple fault if its filter asks for it. */
+  judgeShutdown(debuggee: Debuggee, cause: ShutdownCause): FilterHit | undefined {
+    if (cause !== 'triple-fault') return { problem: undefined };
+    for (const armed of this.armed) {
+      if (armed.refused || armed.row.filter !== 'triple-fault') continue;
+      if (armed.condition === undefined) return { problem: undefined };
+      const hit = ask(armed.condition, armed, () => environmentOf(debuggee, debuggee.current));
+      if (hit !== undefined) return hit;
+    }
+    return undefined;
   }
 }
 
@@ -190,10 +199,9 @@ function arm(row: FilterRow, text: string | undefined, names: NameSource): Armed
 function ask(
   condition: Condition,
   memory: { complained: boolean },
-  debuggee: Debuggee,
-  transition: Transition,
-): { readonly problem: string | undefined } | undefined {
-  const outcome = evaluateCondition(condition, environmentOfTransition(debuggee, transition));
+  environment: () => ConditionEnvironment,
+): FilterHit | undefined {
+  const outcome = evaluateCondition(condition, environment());
   if (outcome.ok) return outcome.holds ? { problem: undefined } : undefined;
   if (memory.complained) return undefined;
   memory.complained = true;

@@ -1,8 +1,9 @@
 import type { CodeBreakpoint, Stop, StopMask } from '../../emulator/api';
 import type { BreakpointSet } from '../breakpoints/breakpoint-set';
-import type { ExceptionFilters } from '../breakpoints/exception-filters';
+import type { ExceptionFilters, FilterHit } from '../breakpoints/exception-filters';
 import type { Debuggee } from '../debuggee';
 import { environmentOf } from '../evaluation';
+import { messageOf } from '../errors';
 import { describeStop, describeTransition } from '../explain';
 import { hex } from '../format';
 import { linearRip } from '../registers';
@@ -35,6 +36,7 @@ type Judgement =
   | { readonly kind: 'end'; readonly status: number };
 
 const GO_ON: Judgement = { kind: 'go-on' };
+const SHOWN: FilterHit = { problem: undefined };
 
 /** Runs the machine in slices of a few milliseconds towards a goal, and decides at each pause whether it is one to show. */
 export class Execution {
@@ -44,6 +46,8 @@ export class Execution {
   private budget = FIRST_BUDGET;
   private breakpointsStale = true;
   private breakpointsUntil: string | undefined;
+  /** Where the machine was reset to, nobody has looked for a breakpoint yet. */
+  private fresh = true;
   private terminal: { readonly status: number } | undefined;
   /** What the client was told last. */
   lastReport: StopReport | undefined;
@@ -80,6 +84,16 @@ export class Execution {
     this.pausing = true;
   }
 
+  /** Stops without a word, and gives the way to go on. */
+  suspend(): () => void {
+    const { goal } = this;
+    this.halt();
+    return () => {
+      this.goal = goal;
+      if (goal !== undefined) this.schedule();
+    };
+  }
+
   /** Stops without a word. */
   halt(): void {
     this.goal = undefined;
@@ -89,6 +103,7 @@ export class Execution {
   /** Tells the client about a stop that needs no run: at entry, after a jump. */
   announce(what: StopReport): void {
     this.goal = undefined;
+    this.fresh = false;
     this.generation++;
     this.lastReport = what;
     this.debuggee.invalidate();
@@ -102,7 +117,13 @@ export class Execution {
   private schedule(): void {
     const generation = ++this.generation;
     setImmediate(() => {
-      if (generation === this.generation && this.goal !== undefined) this.slice(this.goal);
+      if (generation !== this.generation || this.goal === undefined) return;
+      try {
+        this.slice(this.goal);
+      } catch (error) {
+        const text = `Internal error while the machine ran: ${messageOf(error)}. The session goes on; please report it.`;
+        this.announce(report('exception', 'Internal error', { text }));
+      }
     });
   }
 
@@ -112,7 +133,7 @@ export class Execution {
       if (this.pausing) return this.announce(report('pause', 'Paused'));
       const move = goal.next();
       if (move.kind === 'done') return this.announce(report('step', 'Step'));
-      const judgement = this.advance(move);
+      const judgement = this.fresh ? this.atReset() : this.advance(move);
       if (judgement.kind === 'stop') return this.announce(judgement.report);
       if (judgement.kind === 'end') {
         this.terminal = { status: judgement.status };
@@ -125,10 +146,19 @@ export class Execution {
     this.schedule();
   }
 
+  /** A breakpoint may stand at the first instruction. */
+  private atReset(): Judgement {
+    this.fresh = false;
+    return this.atBreakpoint();
+  }
+
   private advance(move: Extract<Move, { kind: 'step' | 'run' }>): Judgement {
-    const { machine } = this.debuggee;
+    const { debuggee } = this;
+    const { machine } = debuggee;
     this.arm(move);
-    const retired = machine.retired;
+    // Deliveries and transitions move without retiring, loops to themselves retire without moving.
+    const { retired, current } = machine;
+    const { rip } = debuggee.state(current);
     let stop: Stop;
     if (move.kind === 'step') stop = machine.step();
     else {
@@ -136,8 +166,10 @@ export class Execution {
       stop = machine.run(this.budget);
       if (stop.kind === 'limit') this.adapt(performance.now() - began);
     }
-    this.debuggee.invalidate();
-    return this.judge(stop, machine.retired !== retired);
+    debuggee.invalidate();
+    const now = machine.current;
+    const moved = machine.retired !== retired || now.id !== current.id || debuggee.state(now).rip !== rip;
+    return this.judge(stop, moved);
   }
 
   /** Chooses the budget so that one run takes about half a slice, and pause answers at once. */
@@ -172,18 +204,22 @@ export class Execution {
       case 'exception':
         return GO_ON;
       case 'transition': {
+        // Breakpoints where the transition leads are asked too: the machine will not stop at them when it goes on.
+        const here = this.atBreakpoint();
         const hit = noDebug ? undefined : this.filters.judge(this.debuggee, stop.transition);
-        if (hit === undefined) return this.atBreakpoint();
+        if (hit === undefined) return here;
+        const hitBreakpointIds = here.kind === 'stop' ? here.report.hitBreakpointIds : [];
         const title = describeTransition(stop.transition);
-        const text = hit.problem ?? describeStop(stop);
-        return { kind: 'stop', report: report('exception', title, { text, stop, filter: hit.filter }) };
+        const text = hit.problem === undefined ? describeStop(stop) : `${hit.problem}\n${describeStop(stop)}`;
+        return { kind: 'stop', report: report('exception', title, { text, stop, hitBreakpointIds }) };
       }
       case 'livelock':
         return { kind: 'stop', report: report('exception', 'Livelock', { text: describeStop(stop), stop }) };
       case 'halted':
       case 'shutdown': {
         const status = stop.kind === 'halted' ? EXIT_STATUS.halted : EXIT_STATUS.shutdown;
-        if (noDebug) {
+        const hit = stop.kind === 'halted' ? SHOWN : this.filters.judgeShutdown(this.debuggee, stop.cause);
+        if (noDebug || hit === undefined) {
           this.listener.log(describeStop(stop));
           return { kind: 'end', status };
         }
@@ -194,8 +230,8 @@ export class Execution {
             : stop.cause === 'triple-fault'
               ? 'Triple fault'
               : 'VMX abort';
-        const filter = stop.kind === 'shutdown' ? 'triple-fault' : undefined;
-        return { kind: 'stop', report: report('exception', title, { text: describeStop(stop), stop, filter }) };
+        const text = hit.problem === undefined ? describeStop(stop) : `${hit.problem}\n${describeStop(stop)}`;
+        return { kind: 'stop', report: report('exception', title, { text, stop }) };
       }
       case 'poweroff':
         return { kind: 'end', status: stop.status };

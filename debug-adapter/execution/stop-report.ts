@@ -11,10 +11,8 @@ export interface StopReport {
   readonly hitBreakpointIds: readonly number[];
   /** What the machine itself stopped for; undefined for pauses and steps. */
   readonly stop: Stop | undefined;
-  /** Filter that asked for the stop. */
-  readonly filter: string | undefined;
 }
 
 export function report(reason: StopReport['reason'], description: string, more: Partial<StopReport> = {}): StopReport {
-  return { reason, description, text: undefined, hitBreakpointIds: [], stop: undefined, filter: undefined, ...more };
+  return { reason, description, text: undefined, hitBreakpointIds: [], stop: undefined, ...more };
 }

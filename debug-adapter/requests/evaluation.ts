@@ -108,7 +108,7 @@ export const EVALUATION_REQUESTS: RequestTable = {
       const answer = runCommand(session, expression);
       if (answer !== undefined) return { result: answer, variablesReference: 0 };
     }
-    if (execution.running) throw requestErrors.running('evaluate');
+    if (execution.running) throw requestErrors.running();
     const frame = frameFor(session, args);
     if (context === 'repl') {
       const match = ASSIGNMENT.exec(expression);

@@ -1,11 +1,12 @@
 import type { CheckFailure, Stop } from '../../emulator/api';
 import { exitReasonName } from '../../emulator/tables/exit-reasons';
 import { requestErrors } from '../errors';
-import { describeFailure, describeStop, describeTransition } from '../explain';
+import { describeFailure, describeTransition } from '../explain';
 import type { RequestTable } from '../session-context';
 
 /** A name by which clients tell exceptions apart. */
-function exceptionId(stop: Stop): string {
+function exceptionId(stop: Stop | undefined): string {
+  if (stop === undefined) return 'internal-error';
   if (stop.kind === 'shutdown') return stop.cause;
   if (stop.kind !== 'transition') return stop.kind;
   const { kind, reason } = stop.transition;
@@ -22,11 +23,11 @@ export const EXCEPTION_REQUESTS: RequestTable = {
     args.integer('threadId');
     const { execution } = session.requireStopped();
     const last = execution.lastReport;
-    if (last === undefined || last.reason !== 'exception' || last.stop === undefined) throw requestErrors.noException();
+    if (last === undefined || last.reason !== 'exception') throw requestErrors.noException();
     const { stop } = last;
-    const failures = stop.kind === 'transition' ? stop.transition.failures : [];
-    const summary = stop.kind === 'transition' ? describeTransition(stop.transition) : last.description;
-    const text = last.text ?? describeStop(stop);
+    const failures = stop?.kind === 'transition' ? stop.transition.failures : [];
+    const summary = stop?.kind === 'transition' ? describeTransition(stop.transition) : last.description;
+    const text = last.text ?? last.description;
     return {
       exceptionId: exceptionId(stop),
       description: text,

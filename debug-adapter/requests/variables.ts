@@ -1,6 +1,6 @@
 import type { DebugProtocol } from '@vscode/debugprotocol';
 import { requestErrors } from '../errors';
-import { evaluateNumber } from '../evaluation';
+import { evaluateShownNumber } from '../evaluation';
 import type { ValueFormat } from '../format';
 import { hex } from '../format';
 import { memoryReference } from '../references';
@@ -97,7 +97,7 @@ export const VARIABLE_REQUESTS: RequestTable = {
     if (node === undefined) throw requestErrors.unknownVariable(name);
     if (node.assign === undefined) throw requestErrors.notWritable(name);
     const { debuggee } = session.require();
-    const wrong = node.assign(evaluateNumber(debuggee, frame.layer, text));
+    const wrong = node.assign(evaluateShownNumber(debuggee, frame.layer, text));
     if (wrong !== undefined) throw requestErrors.refused(wrong);
     session.stateChanged();
     return { value: written(session, frame, name, node, formatOf(args), reference) };
