@@ -255,6 +255,18 @@ test('an MSR that cannot be loaded at entry is reason 34 with the number of its 
   }
 });
 
+test('a list longer than IA32_VMX_MISC recommends ends at its first entry too many', () => {
+  const entries = Array.from({ length: 513 }, (_, i) => [0xc000_0081, BigInt(i)] as const);
+  const machine = new TestMachine();
+  machine.launch(() => {
+    machine.setField('VM_ENTRY_MSR_LOAD_ADDR', msrList(machine, 0x10_0000, entries));
+    machine.setField('VM_ENTRY_MSR_LOAD_COUNT', 513);
+  });
+  assert.equal(machine.field('VM_EXIT_REASON'), 0x8000_0022n);
+  assert.equal(machine.field('EXIT_QUALIFICATION'), 513n);
+  assert.equal(machine.msrs.get(0xc000_0081), 511n);
+});
+
 test('failing to load a host MSR is a VMX abort: indicator 4 in the region, shutdown', () => {
   const machine = new TestMachine();
   machine.launch(() => {
