@@ -53,6 +53,9 @@ const RUNNING_CONTROL: Readonly<Partial<Record<ControlName, number>>> = {
   DR7: CONTROL.dr + 56,
 };
 
+/** Control registers that translation depends on; changing another one leaves the TLB, which is state, as it is. */
+const TRANSLATION: readonly ControlName[] = ['CR0', 'CR3', 'CR4', 'EFER'];
+
 /** The layer that executes next: its registers are the processor's. */
 export class RunningImage implements RegisterImage {
   constructor(
@@ -80,7 +83,7 @@ export class RunningImage implements RegisterImage {
     } else if (name === 'RFLAGS') this.cpu.rflags = Number(value & 0x3f_7fd5n);
     else if (name === 'CR8') this.taskPriority.taskPriority = Number(value & 15n);
     else this.cpu.setField(RUNNING_CONTROL[name] ?? 0, value);
-    this.cpu.mmu.flush(true);
+    if (TRANSLATION.includes(name)) this.cpu.mmu.flush(true);
     this.cpu.mmu.contextChanged();
     return true;
   }

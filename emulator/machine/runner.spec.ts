@@ -185,3 +185,32 @@ test('a VM entry that MOV SS blocks retires, and does not block the next one', (
   const state = machine.state(machine.current);
   assert.deepEqual([state.gpr(3), state.gpr(6)], [26n, 7n], 'blocked by MOV SS; then control fields of zeros');
 });
+
+test('a stop keeps its story when the machine goes on elsewhere', () => {
+  const machine = boot(assemble('lidt [idtr]\nud2\nidtr: dw 0\ndq 0\n'));
+  machine.run(1);
+  const before = machine.snapshot();
+  const stop = machine.run(10);
+  assert.ok(stop.kind === 'shutdown');
+  machine.restore(before);
+  const state = machine.state(machine.current);
+  state.poke(state.rip, Uint8Array.of(0xcc));
+  machine.run(10);
+  assert.equal(stop.chain[0].vector, 6);
+});
+
+test('writing a register what it holds changes nothing', () => {
+  const machine = boot(BUSY);
+  machine.run(1000);
+  const before = machine.stateHash();
+  const state = machine.state(machine.current);
+  for (const [name, value] of [
+    ['RIP', state.rip],
+    ['RFLAGS', state.rflags],
+    ['CR2', state.control('CR2')],
+    ['DR7', state.control('DR7')],
+  ] as const) {
+    assert.equal(state.setRegister(name, value), undefined);
+    assert.equal(machine.stateHash(), before, name);
+  }
+});

@@ -140,7 +140,7 @@ export class Runner {
   private idle(): 'happened' | Stop {
     const { cpu, parts } = this;
     if (cpu.field32(BOUNDARY.activity) !== ACTIVITY.HLT) {
-      return { kind: 'shutdown', cause: parts.vmx.aborted ? 'vmx-abort' : 'triple-fault', chain: cpu.faultChain };
+      return { kind: 'shutdown', cause: parts.vmx.aborted ? 'vmx-abort' : 'triple-fault', chain: [...cpu.faultChain] };
     }
     const due = parts.platform.nextEvent();
     if (due === undefined) return { kind: 'halted' };
@@ -208,7 +208,8 @@ export class Runner {
     if (record === undefined) return 0;
     const before = beforeInstruction(this.cpu);
     const retired = this.interpret(record, 1);
-    if (retired > 0) afterInstruction(this.cpu, before);
+    // To TF an iteration of a repeated instruction counts as one.
+    if (retired > 0 || (before.trap && this.exit === EXIT.REPEAT)) afterInstruction(this.cpu, before);
     return retired;
   }
 
