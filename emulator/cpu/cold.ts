@@ -11,6 +11,8 @@ export const COLD = {
   JUMPED: 2,
   /** Did one share of iterations; RIP stays, nothing retires (REP INS and OUTS). */
   REPEAT: 3,
+  /** Abandoned: a VM exit has been made in its place. The same as throwing `TRANSITION_MADE`, but fast. */
+  EXITED: 4,
 } as const;
 export type ColdResult = (typeof COLD)[keyof typeof COLD];
 

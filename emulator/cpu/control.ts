@@ -217,7 +217,7 @@ function invlpg(cpu: Processor, insn: DecodedRecord): ColdResult {
 
 function hlt(cpu: Processor, insn: DecodedRecord): ColdResult {
   requireCpl0(cpu);
-  cpu.vmx.plain('HLT', insn);
+  if (cpu.vmx.plainExits('HLT', insn)) return COLD.EXITED;
   cpu.setField32(BOUNDARY.activity, 1);
   return COLD.LEAVE;
 }

@@ -1,5 +1,5 @@
 import type { FaultStep } from '../api';
-import { BOUNDARY, CONTROL } from '../state/layout';
+import { FLAGS, BOUNDARY, CONTROL } from '../state/layout';
 import { GuestFault, raise, TransitionMade, VECTOR } from './faults';
 import { deliverThroughGate } from './gates';
 import type { Processor } from './processor';
@@ -90,12 +90,13 @@ const exceptionEvent = (vector: number, errorCode: number | undefined): Delivere
 });
 
 /** Delivers an event through the IDT, and whatever exceptions that meets; `returnRip` is pushed for the first. */
-function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint): Delivery {
+function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, injectedResume?: boolean): Delivery {
   let event = first;
   let rip = returnRip;
   for (;;) {
     cpu.delivering = event;
-    const failed = tryDeliver(cpu, event, rip);
+    const resume = event === first && injectedResume !== undefined ? injectedResume : isFault(event);
+    const failed = tryDeliver(cpu, event, rip, resume);
     if (failed === 'exited') return finish(cpu, 'exited');
     if (failed === undefined) {
       // The shadow of STI or MOV SS was the interrupted instruction's.
@@ -120,13 +121,19 @@ function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint): Deli
   }
 }
 
+/** Faults resume their instruction with RF set, so that an instruction breakpoint is not met twice. */
+const isFault = ({ type, vector }: DeliveredEvent): boolean => type === EVENT_TYPE.EXCEPTION && vector !== VECTOR.DB;
+
 /** Undefined if delivered, else the fault it met. */
-function tryDeliver(cpu: Processor, event: DeliveredEvent, returnRip: bigint): Fault | 'exited' | undefined {
+function tryDeliver(
+  cpu: Processor,
+  event: DeliveredEvent,
+  returnRip: bigint,
+  resume: boolean,
+): Fault | 'exited' | undefined {
   cpu.deliveryFailure = '';
   const { type, vector, errorCode } = event;
   const software = type === EVENT_TYPE.SOFTWARE_INTERRUPT || type === EVENT_TYPE.SOFTWARE_EXCEPTION;
-  // Faults resume their instruction with RF set, so that an instruction breakpoint is not met twice.
-  const resume = type === EVENT_TYPE.EXCEPTION && vector !== VECTOR.DB;
   try {
     const real = (cpu.field32(CONTROL.cr0) & 1) === 0;
     deliverThroughGate(cpu, { vector, errorCode: real ? undefined : errorCode, software, returnRip, resume });
@@ -227,6 +234,8 @@ export function softwareInterrupt(
   cpu.trapSuppressed = true;
 }
 
+const RF = 0x1_0000;
+
 /** Injects an event at VM entry, SDM "Event Injection". CR2, DR6 and the exception bitmap have no part in it. */
 export function injectEvent(cpu: Processor, event: DeliveredEvent): Delivery {
   cpu.faultChain.length = 0;
@@ -235,7 +244,8 @@ export function injectEvent(cpu: Processor, event: DeliveredEvent): Delivery {
   }
   const software = event.type >= EVENT_TYPE.SOFTWARE_INTERRUPT;
   const next = BigInt.asUintN(cpu.is64Bit ? 64 : 32, cpu.rip + BigInt(event.instructionLength));
-  return deliver(cpu, event, software ? next : cpu.rip);
+  // The frame's RF is the guest's as loaded, whatever the event.
+  return deliver(cpu, event, software ? next : cpu.rip, (cpu.field32(FLAGS.system) & RF) !== 0);
 }
 
 /** #GP(0), the commonest refusal. */

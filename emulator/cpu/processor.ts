@@ -36,6 +36,8 @@ export class Processor {
   readonly faultChain: FaultStep[] = [];
   /** CR8: the local APIC's task-priority class. */
   taskPriority: { read(): number; write(value: number): void } = { read: () => 0, write: () => undefined };
+  /** RIP of an IRET that has unblocked NMIs and not completed: a VM exit by its fault reports "NMI unblocking due to IRET". */
+  nmiUnblockedBy: bigint | undefined;
   /** The instruction just executed was an INT n: no single-step trap follows it. */
   trapSuppressed = false;
   /** MSRs that other units implement (x2APIC, VMX capabilities), asked before the MSR table. */

@@ -22,7 +22,7 @@ import { canonical, currentStack, pointerBits, setStackPointer, StackReader } fr
 const ud: ColdInstruction = () => raise(VECTOR.UD);
 
 function cpuid(cpu: Processor, insn: DecodedRecord): ColdResult {
-  cpu.vmx.plain('CPUID', insn);
+  if (cpu.vmx.plainExits('CPUID', insn)) return COLD.EXITED;
   const result = cpuidLeaf(cpu.model, cpu.gpr32(RAX), cpu.gpr32(RCX), {
     processor: cpu.number,
     processors: 1,

@@ -110,6 +110,10 @@ export class Host implements InterpreterHost {
         case COLD.REPEAT:
           this.spend(insn.before);
           return EXIT.REPEAT;
+        case COLD.EXITED:
+          cpu.setField32(PENDING.kind, PENDING_KIND.TRANSITION);
+          this.spend(insn.before);
+          return EXIT.FAULT;
       }
     } catch (thrown) {
       this.noteFault(thrown);

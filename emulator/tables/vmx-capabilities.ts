@@ -69,7 +69,7 @@ const MISC =
 
 /** IA32_VMX_EPT_VPID_CAP, bit by bit. */
 export const EPT_VPID_CAPABILITIES = [
-  { bit: 0, name: 'execute-only translations', implemented: false },
+  { bit: 0, name: 'execute-only translations', implemented: true },
   { bit: 6, name: 'page-walk length 4', implemented: true },
   { bit: 7, name: 'page-walk length 5', implemented: false },
   { bit: 8, name: 'uncacheable EPT paging structures', implemented: true },

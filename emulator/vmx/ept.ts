@@ -1,5 +1,6 @@
 import type { EptTranslation } from '../cpu/intercepts';
 import type { Processor } from '../cpu/processor';
+import { RAM_BASE } from '../state/layout';
 
 /** Bits of the low half of an EPT paging-structure entry. */
 const EPT = {
@@ -39,8 +40,8 @@ export type EptWalk =
 
 /** Whether an entry that is present breaks a rule of "EPT Misconfigurations". `low` and `high` are its halves. */
 export function isMisconfigured(low: number, high: number, level: number, physicalBits: number): boolean {
-  // Write without read; execute-only is not supported, so execute without read is the same mistake.
-  if ((low & EPT.READ) === 0) return true;
+  // Write without read; execute-only translations are supported.
+  if ((low & (EPT.READ | EPT.WRITE)) === EPT.WRITE) return true;
   const addressBitsHigh = (2 ** Math.max(0, physicalBits - 32) - 1) >>> 0;
   if ((high & 0xf_ffff & ~addressBitsHigh) !== 0) return true;
   const large = level > 0 && level < 3 && (low & EPT.LARGE) !== 0;
@@ -62,22 +63,26 @@ export function walkEpt(
   mark: boolean,
 ): EptWalk {
   const { physicalBits } = cpu.model;
+  const { memory } = cpu;
   const flags = (eptp & EPTP_ACCESSED_DIRTY) !== 0n;
   const address = Number(guestPhysical);
-  const path: number[] = [];
+  const pageLow = address >>> 0;
+  const pageHigh = Math.floor(address / TWO_32);
   let table = Number(eptp & ADDRESS_MASK);
   let granted: number = EPT.RWX;
   // The walk has four levels: bits 47 and below select entries, so what lies above is not mapped.
   if (address >= 2 ** 48) return { kind: 'violation', granted: 0 };
   for (let level = 0; ; level++) {
     const shift = LEVEL_SHIFTS[level];
-    const at = table + (Math.floor(address / 2 ** shift) & 0x1ff) * 8;
-    const low = readHalf(cpu, at, mark);
-    const high = readHalf(cpu, at + 4, mark);
+    const index = level === 0 ? pageHigh >>> 7 : level === 1 ? (pageHigh << 2) | (pageLow >>> 30) : pageLow >>> shift;
+    const at = table + (index & 0x1ff) * 8;
+    const inRam = memory.isRam(at, 8);
+    const low = inRam ? memory.u32[(RAM_BASE + at) >>> 2] | 0 : readHalf(cpu, at, mark);
+    const high = inRam ? memory.u32[(RAM_BASE + at + 4) >>> 2] | 0 : readHalf(cpu, at + 4, mark);
     if ((low & EPT.RWX) === 0) return { kind: 'violation', granted: 0 };
     if (isMisconfigured(low, high, level, physicalBits)) return { kind: 'misconfiguration' };
     granted &= low;
-    path.push(at);
+    PATH[level] = at;
     const target = (high & 0xf_ffff) * TWO_32 + ((low & 0xffff_f000) >>> 0);
     const leaf = level === 3 || (low & EPT.LARGE) !== 0;
     if (!leaf) {
@@ -86,14 +91,14 @@ export function walkEpt(
     }
     if (!allows(granted, access)) return { kind: 'violation', granted };
     const dirty = (low & EPT.DIRTY) !== 0 || access.write;
-    if (mark && flags) markPath(cpu, path, access.write);
+    if (mark && flags) markPath(cpu, level, access.write);
     const size = 2 ** shift;
     return {
       kind: 'mapped',
       memoryType: (low >> EPT.MEMORY_TYPE_SHIFT) & 7,
       translation: {
         physical: target - (target % size) + (address % size),
-        read: true,
+        read: (granted & EPT.READ) !== 0,
         write: (granted & EPT.WRITE) !== 0,
         execute: (granted & EPT.EXECUTE) !== 0,
         pageShift: shift,
@@ -109,20 +114,23 @@ function allows(granted: number, access: EptAccess): boolean {
   return !access.fetch || (granted & EPT.EXECUTE) !== 0;
 }
 
-/** Four bytes of a paging structure. Outside RAM a walk with side effects asks the bus; a peek finds nothing mapped. */
+/** Four bytes of a paging structure outside RAM: a walk with side effects asks the bus, a peek finds nothing mapped. */
 function readHalf(cpu: Processor, physical: number, mark: boolean): number {
-  if (cpu.memory.isRam(physical, 4)) return cpu.memory.read32(physical);
   return mark ? Number(cpu.bus.read(physical, 4)) | 0 : 0;
 }
 
+/** Physical addresses of the entries of the walk under way, by level. */
+const PATH = new Float64Array(LEVEL_SHIFTS.length);
+
 /** Sets the accessed flag in every entry used, and the dirty flag in the leaf for a write. */
-function markPath({ memory }: Processor, path: readonly number[], write: boolean): void {
-  path.forEach((at, index) => {
-    if (!memory.isRam(at, 4)) return;
+function markPath({ memory }: Processor, leaf: number, write: boolean): void {
+  for (let level = 0; level <= leaf; level++) {
+    const at = PATH[level];
+    if (!memory.isRam(at, 4)) continue;
     const low = memory.read32(at);
-    const wanted = EPT.ACCESSED | (write && index === path.length - 1 ? EPT.DIRTY : 0);
+    const wanted = EPT.ACCESSED | (write && level === leaf ? EPT.DIRTY : 0);
     if ((low & wanted) !== wanted) memory.write32(at, (low | wanted) >>> 0);
-  });
+  }
 }
 
 /** Exit qualification bits for EPT violations (SDM, "Exit Qualification for EPT Violations"). */

@@ -1,4 +1,5 @@
 import type { DeliveredEvent } from '../cpu/exceptions';
+import type { Processor } from '../cpu/processor';
 import { BOUNDARY, CONTROL, VMX } from '../state/layout';
 import { EVENT_TYPE } from '../tables/interruption-info';
 import { EXIT_REASON } from '../tables/exit-reasons';
@@ -33,6 +34,7 @@ const NOTHING: ExitInformation = {};
 const VALID = 0x8000_0000;
 const ERROR_CODE_VALID = 0x800;
 const RF = 0x1_0000;
+const NMI_UNBLOCKED = 0x1000;
 const ENTRY_FAILURE = 0x8000_0000;
 const BLOCKING_BY_NMI = 8;
 const ACTIVITY_SHUTDOWN = 2;
@@ -48,8 +50,20 @@ export function interruptionInformation(vector: number, type: number, hasErrorCo
   return (VALID | vector | (type << 8) | (hasErrorCode ? ERROR_CODE_VALID : 0)) >>> 0;
 }
 
+/**
+ * Whether the exit is by a fault of an IRET that has removed blocking by NMI: bit 12 of the interruption information, and of the
+ * qualification of EPT violations. Undefined, and 0 here, for exits during the delivery of an event.
+ */
+export function unblockedNmis(cpu: Processor): boolean {
+  const by = cpu.nmiUnblockedBy;
+  cpu.nmiUnblockedBy = undefined;
+  return by !== undefined && by === cpu.rip;
+}
+
 /** Writes the VM-exit information fields. */
-function writeInformation({ vmcs }: VmxContext, reason: number, info: ExitInformation): void {
+function writeInformation({ cpu, vmcs }: VmxContext, reason: number, info: ExitInformation): void {
+  const unblocking =
+    info.interruption !== undefined && info.vectoring === undefined && unblockedNmis(cpu) ? NMI_UNBLOCKED : 0;
   vmcs.set32(AT.VM_EXIT_REASON, reason);
   if (info.qualification === undefined) vmcs.set32(AT.EXIT_QUALIFICATION, 0);
   else vmcs.set(AT.EXIT_QUALIFICATION, info.qualification);
@@ -57,7 +71,7 @@ function writeInformation({ vmcs }: VmxContext, reason: number, info: ExitInform
   else vmcs.set(AT.GUEST_LINEAR_ADDRESS, info.guestLinear);
   if (info.guestPhysical === undefined) vmcs.set32(AT.GUEST_PHYSICAL_ADDRESS, 0);
   else vmcs.set(AT.GUEST_PHYSICAL_ADDRESS, info.guestPhysical);
-  vmcs.set32(AT.VM_EXIT_INTR_INFO, info.interruption ?? 0);
+  vmcs.set32(AT.VM_EXIT_INTR_INFO, (info.interruption ?? 0) | unblocking);
   vmcs.set32(AT.VM_EXIT_INTR_ERROR_CODE, info.interruptionErrorCode ?? 0);
   const { vectoring } = info;
   const software = vectoring !== undefined && vectoring.type >= EVENT_TYPE.SOFTWARE_INTERRUPT;

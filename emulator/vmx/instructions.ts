@@ -1,4 +1,4 @@
-import type { ColdInstruction, ColdResult } from '../cpu/cold';
+import { COLD, type ColdInstruction, type ColdResult } from '../cpu/cold';
 import { raise, TRANSITION_MADE, VECTOR } from '../cpu/faults';
 import type { Processor } from '../cpu/processor';
 import type { DecodedRecord } from '../decode/decoded-record';
@@ -54,14 +54,17 @@ function begin(cpu: Processor, insn: DecodedRecord, { reason, operand }: GuestEx
   return vmx;
 }
 
-function exitInstruction(vmx: VmxContext, insn: DecodedRecord, { reason, operand }: GuestExit): never {
-  vmExit(vmx, reason, {
-    instructionLength: insn.length,
-    resume: false,
-    qualification: operand === undefined ? undefined : displacementQualification(vmx.cpu, insn),
-    instructionInformation: operand === undefined ? undefined : operand(insn) >>> 0,
-  });
+function exitInstruction(vmx: VmxContext, insn: DecodedRecord, exit: GuestExit): never {
+  makeExit(vmx, insn, exit);
   throw TRANSITION_MADE;
+}
+function makeExit(vmx: VmxContext, insn: DecodedRecord, { reason, operand }: GuestExit): void {
+  vmExit(vmx, reason, {
+    qualification: operand === undefined ? undefined : displacementQualification(vmx.cpu, insn),
+    instructionLength: insn.length,
+    instructionInformation: operand === undefined ? undefined : operand(insn) >>> 0,
+    resume: false,
+  });
 }
 
 /** Reads a 64-bit VMCS pointer operand. */
@@ -216,7 +219,10 @@ function vmcall(cpu: Processor, insn: DecodedRecord): ColdResult {
   const vmx = contextOf(cpu);
   const mode = cpu.field32(VMX.mode);
   if (mode === VMX_MODE.OFF) raise(VECTOR.UD);
-  if (mode === VMX_MODE.NON_ROOT) exitInstruction(vmx, insn, { reason: EXIT_REASON.VMCALL });
+  if (mode === VMX_MODE.NON_ROOT) {
+    makeExit(vmx, insn, { reason: EXIT_REASON.VMCALL });
+    return COLD.EXITED;
+  }
   requireVmxMode(cpu);
   if (cpu.cpl > 0) raise(VECTOR.GP, 0);
   return vmFail(vmx, VM_ERROR.VMCALL_IN_ROOT);

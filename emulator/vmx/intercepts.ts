@@ -8,7 +8,7 @@ import { ioBitmapExits, msrBitmapExits } from './bitmaps';
 import { boundaryExit } from './boundary';
 import type { PendingEvents } from './boundary';
 import { VIOLATION, walkEpt } from './ept';
-import { interruptionInformation, vmExit } from './exit';
+import { interruptionInformation, unblockedNmis, vmExit } from './exit';
 import type { ExitInformation } from './exit';
 import { plainExit } from './plain-intercepts';
 import { AT, VMX_MODE } from './vmcs';
@@ -240,7 +240,9 @@ export class VmxIntercepts implements Intercepts {
     const walk = walkEpt(cpu, eptp, guestPhysical, wanted, true);
     if (walk.kind === 'mapped') return walk.translation;
     const vectoring = cpu.delivering;
-    const common = { guestPhysical, vectoring, resume: vectoring === undefined ? true : undefined };
+    // During a delivery RF is saved as the event's frame would have had it.
+    const fault = vectoring?.type === EVENT_TYPE.HARDWARE_EXCEPTION && !NOT_FAULTS.includes(vectoring.vector);
+    const common = { guestPhysical, vectoring, resume: vectoring === undefined || fault ? true : undefined };
     if (walk.kind === 'misconfiguration') {
       vmExit(this.context, EXIT_REASON.EPT_MISCONFIGURATION, common);
       throw TRANSITION_MADE;
@@ -252,6 +254,7 @@ export class VmxIntercepts implements Intercepts {
       (write ? VIOLATION.WRITE : 0) |
       (access.fetch ? VIOLATION.FETCH : 0) |
       (walk.granted << VIOLATION.GRANTED_SHIFT) |
+      (vectoring === undefined && unblockedNmis(cpu) ? VIOLATION.NMI_UNBLOCKED : 0) |
       linear;
     vmExit(this.context, EXIT_REASON.EPT_VIOLATION, {
       ...common,

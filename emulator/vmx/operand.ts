@@ -1,7 +1,7 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { raise, VECTOR } from '../cpu/faults';
 import type { Processor } from '../cpu/processor';
-import { GPR, PSEUDO } from '../state/layout';
+import { CONTROL, FLAGS, GPR, PSEUDO } from '../state/layout';
 
 /** Number of the general register at a state address. */
 export function registerNumber(stateAddress: number): number {
@@ -72,6 +72,6 @@ export function displacementQualification(cpu: Processor, insn: DecodedRecord): 
 
 /** #UD of every VMX instruction outside protected mode, in virtual-8086 mode and in compatibility mode. */
 export function requireVmxMode(cpu: Processor): void {
-  const virtual8086 = (cpu.rflags & 0x2_0000) !== 0;
-  if ((cpu.cr0 & 1n) === 0n || virtual8086 || (cpu.longMode && !cpu.is64Bit)) raise(VECTOR.UD);
+  const virtual8086 = (cpu.field32(FLAGS.system) & 0x2_0000) !== 0;
+  if ((cpu.field32(CONTROL.cr0) & 1) === 0 || virtual8086 || (cpu.longMode && !cpu.is64Bit)) raise(VECTOR.UD);
 }

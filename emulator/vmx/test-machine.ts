@@ -128,6 +128,7 @@ export class TestMachine {
     return this.outcome(() => {
       const result: ColdResult = VMX_COLD[key](this.cpu, insn);
       if (result === COLD.JUMPED) return 'jumped';
+      if (result === COLD.EXITED) return 'exit';
       this.cpu.rip = this.cpu.nextRipOf(insn);
       const flags = this.cpu.rflags;
       if (flags & 1) return 'VMfailInvalid';

@@ -1,18 +1,18 @@
 import type { CheckFailure } from '../api';
 import { COLD } from '../cpu/cold';
 import type { ColdResult } from '../cpu/cold';
+import { writeArithmeticFlags } from '../semantics/flags';
 import { TRANSITION_KIND } from './transitions';
 import { AT } from './vmcs';
 import { elapsedInSlice } from './vmx-context';
 import type { VmxContext } from './vmx-context';
 
-/** CF, PF, AF, ZF, SF, OF: what the conventions for VMX instructions set or clear. */
-const ARITHMETIC = 0x8d5;
 const CF = 0x1;
 const ZF = 0x40;
 
 function setResult({ cpu }: VmxContext, flag: number): ColdResult {
-  cpu.rflags = (cpu.rflags & ~ARITHMETIC) | flag;
+  // The conventions for VMX instructions set or clear all six arithmetic flags.
+  writeArithmeticFlags(cpu.memory, flag);
   return COLD.NEXT;
 }
 

@@ -78,6 +78,7 @@ interface GroupMemo {
   readonly good: Uint32Array;
   /** `good` says something. */
   known: boolean;
+  /** 1 for each check to be evaluated; all 0 between calls. */
   readonly dirty: Uint8Array;
 }
 
@@ -120,21 +121,29 @@ export class ChecksMemo {
     const { checks, watched, readers, good, dirty } = group;
     const { words } = v;
     const base = v.base >>> 2;
+    let pending = true;
     if (group.known) {
-      dirty.fill(0);
+      pending = false;
       for (let i = 0; i < watched.length; i++) {
         const at = base + watched[i];
         if (words[at] === good[2 * i] && words[at + 1] === good[2 * i + 1]) continue;
         const list = readers[i];
         for (let k = 0; k < list.length; k++) dirty[list[k]] = 1;
+        pending = true;
       }
       for (let k = 0; k < group.volatile.length; k++) dirty[group.volatile[k]] = 1;
+      pending ||= group.volatile.length > 0;
     } else {
       dirty.fill(1);
     }
+    if (!pending) return undefined;
+    let failed: EntryCheck | undefined;
     for (let index = 0; index < checks.length; index++) {
-      if (dirty[index] === 1 && !checks[index].holds(v)) return checks[index];
+      if (dirty[index] === 0) continue;
+      dirty[index] = 0;
+      if (failed === undefined && !checks[index].holds(v)) failed = checks[index];
     }
+    if (failed !== undefined) return failed;
     for (let i = 0; i < watched.length; i++) {
       const at = base + watched[i];
       good[2 * i] = words[at];

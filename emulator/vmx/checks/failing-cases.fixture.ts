@@ -217,6 +217,7 @@ const GUEST: Readonly<Record<string, FailingCase>> = {
   'guest-sti-if': real({ GUEST_INTERRUPTIBILITY_STATE: 1n }),
   'guest-blocking-external-interrupt': inject(0x20n, { GUEST_INTERRUPTIBILITY_STATE: 2n }),
   'guest-blocking-nmi': inject(0x202n, { GUEST_INTERRUPTIBILITY_STATE: 2n }),
+  'guest-blocking-nmi-sti': inject(0x202n, { GUEST_INTERRUPTIBILITY_STATE: 1n, GUEST_RFLAGS: 0x202n }),
   'guest-blocking-smi': real({ GUEST_INTERRUPTIBILITY_STATE: 4n }),
   'guest-blocking-virtual-nmi': wide({
     VM_ENTRY_INTR_INFO: 0x8000_0202n,

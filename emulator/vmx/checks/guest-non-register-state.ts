@@ -137,10 +137,18 @@ const INTERRUPTIBILITY_ROWS: readonly CheckRow[] = [
   interruptibility(
     'guest-blocking-nmi',
     [INFO],
-    (v) => injectedType(v) !== 2 || !blocking(v, STI | MOV_SS),
-    'If an NMI is injected, there is no blocking by STI or by MOV SS.',
-    'bits 1:0 = 0',
-    'Clear bits 1:0 of GUEST_INTERRUPTIBILITY_STATE, or inject later.',
+    (v) => injectedType(v) !== 2 || !blocking(v, MOV_SS),
+    'If an NMI is injected, there is no blocking by MOV SS.',
+    'bit 1 (blocking by MOV SS) = 0',
+    'Clear bit 1 of GUEST_INTERRUPTIBILITY_STATE, or inject later.',
+  ),
+  interruptibility(
+    'guest-blocking-nmi-sti',
+    [INFO],
+    (v) => injectedType(v) !== 2 || !blocking(v, STI),
+    'If an NMI is injected, there is no blocking by STI.',
+    'bit 0 (blocking by STI) = 0',
+    'Clear bit 0 of GUEST_INTERRUPTIBILITY_STATE, or inject later.',
     3,
   ),
   interruptibility(

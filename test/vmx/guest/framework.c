@@ -160,6 +160,7 @@ void setup(const u8 *code)
         HOST_SYSENTER_ESP, HOST_SYSENTER_EIP, GUEST_EFER, HOST_EFER, SECONDARY_CONTROLS,
     };
     guest = (struct guest_registers){0};
+    asm volatile("mov %0, %%dr6" : : "r"(0xffff0ff0ul));
     code_start = code;
     launched = 0;
     *(u32 *)vmcs_region = (u32)read_msr(IA32_VMX_BASIC) & 0x7fffffff;
@@ -243,6 +244,12 @@ static int has_information(u32 reason, u64 qualification)
            reason == 47 || reason == 50 || reason == 53;
 }
 
+/* Undefined: the operand size of LGDT and its kin in 64-bit mode, the segment of INS. */
+static u64 defined_information(u32 reason, u64 qualification)
+{
+    return reason == 46 ? ~0x800ul : reason == 30 && qualification & 8 ? ~0x38000ul : ~0ul;
+}
+
 static void report_exit(void)
 {
     u64 reason = vmread(EXIT_REASON), qualification = vmread(EXIT_QUALIFICATION);
@@ -260,7 +267,7 @@ static void report_exit(void)
     if (has_length(basic, interruption, vectoring))
         field("length", vmread(EXIT_INSTRUCTION_LENGTH));
     if (has_information(basic, qualification))
-        field("info", vmread(EXIT_INSTRUCTION_INFO));
+        field("info", vmread(EXIT_INSTRUCTION_INFO) & defined_information(basic, qualification));
     if (interruption >> 31)
         field("interruption", interruption);
     if (interruption >> 31 && interruption & 0x800)
@@ -351,7 +358,8 @@ _Noreturn void vmm_main(u32 loader_magic, u32 multiboot_info)
     console_start();
     print("start\n");
     host_tables();
-    write_cr0((read_cr0() | read_msr(IA32_VMX_CR0_FIXED0)) & read_msr(IA32_VMX_CR0_FIXED1));
+    /* Caches on, whatever the firmware left. */
+    write_cr0((read_cr0() & ~0x60000000ul) | read_msr(IA32_VMX_CR0_FIXED0));
     instructions();
     vmx_on();
     fields();

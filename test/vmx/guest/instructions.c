@@ -63,6 +63,7 @@ void instructions(void)
     ATTEMPT("vmptrld with wrong revision", "vmptrld %1", M((u64)other_region));
     *(u32 *)other_region = revision | 0x80000000;
     ATTEMPT("vmptrld of a shadow VMCS", "vmptrld %1", M((u64)other_region));
+    ATTEMPT("vmptrld again", "vmptrld %1", M((u64)vmcs_region));
     ATTEMPT("vmresume of a clear VMCS", "vmresume", M(0));
     ATTEMPT("vmread of no field", "vmread %%rax, %%r11", "a"(0x6c30ul));
     ATTEMPT("vmread with upper bits", "vmread %%rax, %%r11", "a"(0x100006800ul));

@@ -91,7 +91,7 @@ static void accessed_and_dirty(void)
     print("\n");
 }
 
-/* Real mode under "unrestricted guest": CS base 0x1010000. */
+/* Real mode under "unrestricted guest": code at 0x80000, interrupt vectors at 0x90000. */
 static void real_mode(void)
 {
     static const u8 program[] = {
@@ -105,21 +105,21 @@ static void real_mode(void)
         use_ept(0);
         secondary(SECONDARY_ENABLE_EPT | 1u << 7);
         for (unsigned i = 0; i < sizeof program; i++)
-            ((u8 *)PAGE)[i] = program[i];
-        ((u32 *)0x1011000)[0x21] = 0x00000007;
+            ((u8 *)0x80000)[i] = program[i];
+        ((u32 *)0x90000)[0x21] = 0x80000007;
         entry_controls(0);
         vmwrite(GUEST_CR0, read_cr0() & ~0x80000001ul);
         vmwrite(GUEST_CR3, 0);
         vmwrite(GUEST_RIP, 0);
         vmwrite(GUEST_RSP, 0xff00);
         for (int i = 0; i < 6; i++) {
-            vmwrite(GUEST_ES_SELECTOR + 2 * i, 0);
-            vmwrite(GUEST_ES_BASE + 2 * i, i == 1 ? PAGE : 0x1010000);
+            vmwrite(GUEST_ES_SELECTOR + 2 * i, 0x8000);
+            vmwrite(GUEST_ES_BASE + 2 * i, 0x80000);
             vmwrite(GUEST_ES_LIMIT + 2 * i, 0xffff);
             vmwrite(GUEST_ES_ACCESS_RIGHTS + 2 * i, i == 1 ? 0x9b : 0x93);
         }
         vmwrite(GUEST_TR_ACCESS_RIGHTS, 0x8b);
-        vmwrite(GUEST_IDTR_BASE, 0x1011000);
+        vmwrite(GUEST_IDTR_BASE, 0x90000);
         vmwrite(GUEST_IDTR_LIMIT, exits ? 0x7f : 0x3ff);
         vmwrite(EXCEPTION_BITMAP, 1 << 13);
         go(exits ? "real mode, int n beyond the IVT" : "real mode");
