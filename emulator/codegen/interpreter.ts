@@ -13,6 +13,7 @@ import {
   loadI32,
   loadI32From16U,
   ltU,
+  select,
   shl32,
   shrU,
   sub32,
@@ -26,7 +27,8 @@ import { RECORD } from '../decode/record';
 import { emitConditionFunction } from '../semantics/flag-emitters';
 import type { Semantic } from '../semantics/context';
 import type { Shape } from '../semantics/shape';
-import { INLINE, PSEUDO, RIP, SCRATCH } from '../state/layout';
+import { FLAGS, INLINE, PSEUDO, RIP, SCRATCH } from '../state/layout';
+import { RFLAGS } from '../tables/control-registers';
 import type { MachineMemory } from '../state/memory';
 
 /** What generated code calls in the host. Linear addresses and values arrive as BigInt. */
@@ -65,7 +67,8 @@ export function generateInterpreter(
   const target = f.newLocal('i64');
   const link = f.newLocal('i32');
   const repeats = f.newLocal('i32');
-  f.set(repeats, i32(REPEATS_PER_RUN));
+  // A single-step trap follows every iteration.
+  f.set(repeats, select(i32(1), i32(REPEATS_PER_RUN), and32(loadI32(i32(0), FLAGS.system), i32(RFLAGS.TF))));
 
   const exit = f.block();
   const fault = f.block();
