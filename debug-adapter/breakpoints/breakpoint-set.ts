@@ -126,10 +126,9 @@ function functionSpots(name: string, files: readonly ScopedTable[]): readonly Sp
   const wanted = second ?? first;
   return files
     .filter((file) => second === undefined || file.name === first || file.name.replace(/\.[^.]*$/, '') === first)
-    .flatMap((module) => {
-      const low = module.table.symbolByName(wanted);
-      return low === undefined ? [] : [{ linear: module.table.bodyOf(low), module, layer: undefined }];
-    });
+    .flatMap((module) =>
+      module.table.addressesOf(wanted).map((low) => ({ linear: module.table.bodyOf(low), module, layer: undefined })),
+    );
 }
 
 function whyNowhere(breakpoint: Breakpoint, { files }: LayerSymbols): string {

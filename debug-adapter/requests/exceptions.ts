@@ -1,8 +1,15 @@
-import type { CheckFailure, Stop } from '../../emulator/api';
+import type { CheckFailure, Stop, Transition } from '../../emulator/api';
 import { exitReasonName } from '../../emulator/tables/exit-reasons';
 import { requestErrors } from '../errors';
 import { describeFailure, describeTransition } from '../explain';
 import type { RequestTable } from '../session-context';
+
+const TRANSITION_NAMES: Readonly<Record<Exclude<Transition['kind'], 'exit'>, string>> = {
+  entry: 'VM entry',
+  'entry-failure': 'VM-entry failure',
+  vmfail: 'VMfail',
+  abort: 'VMX abort',
+};
 
 /** A name by which clients tell exceptions apart. */
 function exceptionId(stop: Stop | undefined): string {
@@ -10,7 +17,7 @@ function exceptionId(stop: Stop | undefined): string {
   if (stop.kind === 'shutdown') return stop.cause;
   if (stop.kind !== 'transition') return stop.kind;
   const { kind, reason } = stop.transition;
-  return kind === 'exit' ? `VM exit: ${exitReasonName(reason)}` : kind;
+  return kind === 'exit' ? `VM exit: ${exitReasonName(reason)}` : TRANSITION_NAMES[kind];
 }
 
 function detail(failure: CheckFailure): object {

@@ -305,6 +305,15 @@ export class SymbolTable {
     return this.#functionsByName.get(name);
   }
 
+  /** All places of a name: static functions of several files may share one. */
+  addressesOf(name: string): readonly bigint[] {
+    const symbols = this.#symbols
+      .filter((symbol) => symbol.name === name)
+      .map(({ address }) => this.#toMemory(address));
+    const functions = this.functions().filter((f) => f.name === name || f.linkageName === name);
+    return [...new Set([...symbols, ...functions.map(({ low }) => low)])];
+  }
+
   symbolNames(): readonly string[] {
     return [...this.#byName.keys()];
   }
