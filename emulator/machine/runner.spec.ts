@@ -214,3 +214,14 @@ test('writing a register what it holds changes nothing', () => {
     assert.equal(machine.stateHash(), before, name);
   }
 });
+
+test('REP OUTS does not come back to the caller for every byte', () => {
+  const machine = boot(assemble(`mov edx, 0xe9\nmov esi, ${LOAD_AT}\nmov ecx, 1000\nrep outsb\ncli\nhlt\n`));
+  let bytes = 0;
+  machine.onOutput = (_channel, { length }) => (bytes += length);
+  let turns = 1;
+  while (machine.run(100).kind === 'limit') turns++;
+  assert.equal(bytes, 1000);
+  assert.equal(machine.retired, 6n);
+  assert.ok(turns < 100, `${turns} turns`);
+});

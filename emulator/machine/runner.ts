@@ -31,6 +31,8 @@ const MAX_SLICE = 0x10_0000;
 const PATIENCE = 1 << 10;
 /** Events in a row without an instruction retiring after which nothing will ever retire. */
 const LIVELOCK = 1 << 16;
+/** Shares of a REP instruction's iterations after which the caller gets a look: of INS and OUTS a share is one iteration. */
+const REPEAT_SHARES = 32;
 const POWERED_OFF = 0x8000_0000;
 
 /** What the outer loop drives. */
@@ -82,10 +84,14 @@ export class Runner {
   run(instructions: number): Stop {
     const end = this.time + BigInt(instructions);
     let left = instructions;
+    let shares = 0;
     for (let first = true; left > 0; first = false) {
       const stop = this.turn(left, first);
       if (stop !== undefined) return stop;
-      if (this.exit === EXIT.REPEAT) break;
+      if (this.exit === EXIT.REPEAT) {
+        if (++shares === REPEAT_SHARES) break;
+        continue;
+      }
       const before = left;
       left = Number(end - this.time);
       if (left < before) this.stuck = 0;
