@@ -60,7 +60,7 @@ describe('exception filters', () => {
     const pause = await launch(broken, 'vm-entry-failure', 'vmcs.GUEST_CR0.PE == 1', 'mistake=guest-rflags');
     assert.match(pause.body.description ?? '', /^VM-entry failure/);
     const info = (await client.exceptionInfoRequest({ threadId: 1 })).body;
-    assert.equal(info.exceptionId, 'entry-failure');
+    assert.equal(info.exceptionId, 'VM-entry failure');
     await client.customRequest('restart', {});
     await client.nextPause();
     await filter('vm-entry-failure', 'vmcs.GUEST_CR0.PE == 0');
