@@ -1,5 +1,5 @@
 import { GuestFault } from '../cpu/faults';
-import { VMX_MSR } from '../tables/vmx-capabilities';
+import { MSR_LIST_MAXIMUM } from '../tables/vmx-capabilities';
 import type { VmxContext } from './vmx-context';
 
 /**
@@ -16,14 +16,6 @@ const SMBASE = 0x9e;
 const MICROCODE = [0x79, 0x8b] as const;
 const EFER = 0xc000_0080;
 const EFER_LMA = 0x400n;
-
-/**
- * Entries a list may have (IA32_VMX_MISC bits 27:25). Beyond that the SDM leaves the processor's behaviour undefined; here the first
- * entry too many is one that cannot be loaded or stored, so that a list as long as memory does not hold the machine.
- */
-function longestList({ capabilities }: VmxContext): number {
-  return 512 * (Number(((capabilities.get(VMX_MSR.MISC) ?? 0n) >> 25n) & 7n) + 1);
-}
 
 const isX2Apic = (index: number): boolean => index >>> 8 === 8;
 
@@ -50,15 +42,14 @@ function attempt(access: () => void): boolean {
 }
 
 /**
- * Loads MSRs from the list at a physical address.
+ * Loads MSRs from the list at a physical address. Beyond the recommended maximum the SDM leaves the behaviour undefined: here the
+ * first entry too many cannot be loaded (or the list not be stored), so that a list as long as memory does not hold the machine.
  * @returns the number of the first entry that cannot be loaded, from 1; 0 when all were
  */
-export function loadMsrs(vmx: VmxContext, address: bigint, count: number): number {
-  const { cpu, msrs } = vmx;
+export function loadMsrs({ cpu, msrs }: VmxContext, address: bigint, count: number): number {
   const { memory } = cpu;
-  const longest = longestList(vmx);
   for (let i = 0; i < count; i++) {
-    if (i === longest) return i + 1;
+    if (i === MSR_LIST_MAXIMUM) return i + 1;
     const at = Number(address) + i * ENTRY_SIZE;
     if (!memory.isRam(at, ENTRY_SIZE)) return i + 1;
     const index = memory.read32(at);
@@ -72,10 +63,9 @@ export function loadMsrs(vmx: VmxContext, address: bigint, count: number): numbe
 }
 
 /** Stores MSRs to the list at a physical address; false where one cannot be stored. */
-export function storeMsrs(vmx: VmxContext, address: bigint, count: number): boolean {
-  const { cpu, msrs } = vmx;
+export function storeMsrs({ cpu, msrs }: VmxContext, address: bigint, count: number): boolean {
   const { memory } = cpu;
-  if (count > longestList(vmx)) return false;
+  if (count > MSR_LIST_MAXIMUM) return false;
   for (let i = 0; i < count; i++) {
     const at = Number(address) + i * ENTRY_SIZE;
     if (!memory.isRam(at, ENTRY_SIZE)) return false;

@@ -144,3 +144,8 @@ test('a memo answers as the full evaluation along a chain of changes', () => {
     }
   }
 });
+
+test('a VMCS link pointer to where there is no RAM fails: there is no revision identifier', () => {
+  const reader = validRegion(REAL, { VMCS_LINK_POINTER: 0x7f_ffff_f000n });
+  assert.equal(firstFailure(reader, 'guest')?.id, 'guest-link-pointer-revision');
+});
