@@ -67,8 +67,6 @@ export const CR4_IMPLEMENTED = BigInt(
     CR4.MCE |
     CR4.PGE |
     CR4.PCE |
-    CR4.OSFXSR |
-    CR4.OSXMMEXCPT |
     CR4.VMXE |
     CR4.FSGSBASE |
     CR4.SMEP |
