@@ -59,7 +59,7 @@ describe('a session', () => {
     const [gone, other] = [await AdapterClient.begin(), await AdapterClient.begin()];
     await gone.prepare(loop);
     await gone.configurationDoneRequest();
-    gone.stopAdapter();
+    await gone.stop();
     await other.prepare({ program: image });
     assert.equal((await other.pauseAfter(() => other.configurationDoneRequest())).event, 'terminated');
     await other.stop();

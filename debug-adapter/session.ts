@@ -57,14 +57,7 @@ export class Session extends ProtocolServer implements SessionContext {
   private broken(request: DebugProtocol.Request, error: unknown): void {
     const command = String(request.command);
     const { message } = requestErrors.internal(command, messageOf(error));
-    this.sendResponse({
-      type: 'response',
-      seq: 0,
-      request_seq: request.seq,
-      command,
-      success: false,
-      message,
-    } as DebugProtocol.Response);
+    this.sendResponse({ type: 'response', seq: 0, request_seq: request.seq, command, success: false, message });
   }
 
   private async answer(request: DebugProtocol.Request): Promise<void> {

@@ -112,8 +112,9 @@ describe('stepping', () => {
     const { names } = await top(FIRST_GUEST);
     const out = await step('stepOut', FIRST_GUEST);
     assert.equal(out.body.threadId, FIRST_GUEST);
-    assert.deepEqual((await top(FIRST_GUEST)).names, names.slice(-(await top(FIRST_GUEST)).names.length));
-    assert.ok((await top(FIRST_GUEST)).names.length < names.length);
+    const after = (await top(FIRST_GUEST)).names;
+    assert.ok(!after.includes('print_hex'), after.join(' < '));
+    assert.deepEqual(after.slice(-names.length + 1), names.slice(1));
   });
 
   it('of the VMM, asked for while its guest runs, waits for the VM exit', async () => {
