@@ -1,3 +1,4 @@
+import { BUDGET_BORROW } from '../codegen/interpreter-context';
 import type { InterruptSource, PhysicalBus, PortDevice } from '../devices/bus';
 import type { DecodedRecord } from '../decode/decoded-record';
 import { CONTROL, FLAGS, GPR, RIP, SCRATCH, SEGMENT, SEGMENTS, SEGMENT_SIZE, MACHINE, PSEUDO } from '../state/layout';
@@ -163,8 +164,13 @@ export class Processor {
 
   /** Machine time at the instruction whose record is executing (valid in cold code). */
   timeAt(insn: DecodedRecord): bigint {
+    return this.memory.u64[MACHINE.time >> 3] + BigInt(this.retiredInSlice(insn.before));
+  }
+  /** Instructions retired since MACHINE.time was brought up to date, at the one `before` others of its block precede. */
+  retiredInSlice(before: number): number {
     const left = this.memory.i32[SCRATCH.budget >> 2];
-    return this.memory.u64[MACHINE.time >> 3] + BigInt(this.sliceBudget - left + insn.before);
+    // What a slow store borrowed to end the block has not been used.
+    return this.sliceBudget - (left < 0 ? left + BUDGET_BORROW : left) + before;
   }
   /** Budget the interpreter was entered with; MACHINE.time is brought up to date when it leaves. */
   sliceBudget = 0;

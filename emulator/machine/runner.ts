@@ -75,9 +75,8 @@ export class Runner {
     const time = this.cpu.field(MACHINE.time);
     if (!this.interpreting) return time;
     const { memory } = this.cpu;
-    const left = unborrowed(memory.i32[SCRATCH.budget >> 2]);
     const before = memory.view.getUint16(memory.u32[SCRATCH.record >> 2] + RECORD.before, true);
-    return time + BigInt(this.cpu.sliceBudget - left + before);
+    return time + BigInt(this.cpu.retiredInSlice(before));
   }
 
   /** Runs at most `instructions`; may return earlier with 'limit' where instructions take long to retire. */

@@ -42,7 +42,7 @@ export type EptWalk =
 export function isMisconfigured(low: number, high: number, level: number, physicalBits: number): boolean {
   // Write without read; execute-only translations are supported.
   if ((low & (EPT.READ | EPT.WRITE)) === EPT.WRITE) return true;
-  const addressBitsHigh = (2 ** Math.max(0, physicalBits - 32) - 1) >>> 0;
+  const addressBitsHigh = physicalBits > 32 ? (1 << (physicalBits - 32)) - 1 : 0;
   if ((high & 0xf_ffff & ~addressBitsHigh) !== 0) return true;
   const large = level > 0 && level < 3 && (low & EPT.LARGE) !== 0;
   if (level === 0) return (low & 0xf8) !== 0;

@@ -1,4 +1,3 @@
-import { BUDGET_BORROW } from '../codegen/interpreter-context';
 import type { Processor } from '../cpu/processor';
 import { RECORD } from '../decode/record';
 import { SCRATCH, VMX } from '../state/layout';
@@ -52,6 +51,5 @@ export function elapsedInSlice(cpu: Processor): number {
   if (cpu.sliceBudget === 0) return 0;
   const record = cpu.field32(SCRATCH.record);
   const before = record === 0 ? 0 : cpu.memory.u16[(record + RECORD.before) >> 1];
-  const left = cpu.memory.i32[SCRATCH.budget >> 2];
-  return cpu.sliceBudget - (left < 0 ? left + BUDGET_BORROW : left) + before;
+  return cpu.retiredInSlice(before);
 }

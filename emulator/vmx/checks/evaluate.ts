@@ -80,6 +80,9 @@ interface GroupMemo {
   known: boolean;
   /** 1 for each check to be evaluated; all 0 between calls. */
   readonly dirty: Uint8Array;
+  /** Work space: watched slots that differ, and checks to be evaluated. */
+  readonly changed: Int32Array;
+  readonly suspected: Int32Array;
 }
 
 function groupMemo(checks: readonly EntryCheck[]): GroupMemo {
@@ -101,6 +104,8 @@ function groupMemo(checks: readonly EntryCheck[]): GroupMemo {
     good: new Uint32Array(slots.length * WORDS_PER_SLOT),
     known: false,
     dirty: new Uint8Array(checks.length),
+    changed: new Int32Array(slots.length),
+    suspected: new Int32Array(checks.length),
   };
 }
 
@@ -118,36 +123,51 @@ export class ChecksMemo {
 
   firstFailure(v: RegionReader, which: CheckGroup): EntryCheck | undefined {
     const group = this.groups[which];
-    const { checks, watched, readers, good, dirty } = group;
+    const { checks, watched, readers, good, dirty, changed, suspected } = group;
     const { words } = v;
     const base = v.base >>> 2;
-    let pending = true;
-    if (group.known) {
-      pending = false;
-      for (let i = 0; i < watched.length; i++) {
-        const at = base + watched[i];
-        if (words[at] === good[2 * i] && words[at + 1] === good[2 * i + 1]) continue;
-        const list = readers[i];
-        for (let k = 0; k < list.length; k++) dirty[list[k]] = 1;
-        pending = true;
-      }
-      for (let k = 0; k < group.volatile.length; k++) dirty[group.volatile[k]] = 1;
-      pending ||= group.volatile.length > 0;
-    } else {
-      dirty.fill(1);
-    }
-    if (!pending) return undefined;
-    let failed: EntryCheck | undefined;
-    for (let index = 0; index < checks.length; index++) {
-      if (dirty[index] === 0) continue;
-      dirty[index] = 0;
-      if (failed === undefined && !checks[index].holds(v)) failed = checks[index];
-    }
-    if (failed !== undefined) return failed;
+    if (!group.known) return this.allOf(v, group);
+    let changes = 0;
+    let suspects = 0;
     for (let i = 0; i < watched.length; i++) {
+      const at = base + watched[i];
+      if (words[at] === good[2 * i] && words[at + 1] === good[2 * i + 1]) continue;
+      changed[changes++] = i;
+      const list = readers[i];
+      for (let k = 0; k < list.length; k++) {
+        const check = list[k];
+        if (dirty[check] === 1) continue;
+        dirty[check] = 1;
+        suspected[suspects++] = check;
+      }
+    }
+    for (let k = 0; k < group.volatile.length; k++) {
+      const check = group.volatile[k];
+      if (dirty[check] === 0) suspected[suspects++] = check;
+    }
+    let failed = checks.length;
+    for (let k = 0; k < suspects; k++) {
+      const check = suspected[k];
+      dirty[check] = 0;
+      if (check < failed && !checks[check].holds(v)) failed = check;
+    }
+    if (failed < checks.length) return checks[failed];
+    for (let k = 0; k < changes; k++) {
+      const i = changed[k];
       const at = base + watched[i];
       good[2 * i] = words[at];
       good[2 * i + 1] = words[at + 1];
+    }
+    return undefined;
+  }
+
+  private allOf(v: RegionReader, group: GroupMemo): EntryCheck | undefined {
+    const { checks, watched, good } = group;
+    const base = v.base >>> 2;
+    for (const check of checks) if (!check.holds(v)) return check;
+    for (let i = 0; i < watched.length; i++) {
+      good[2 * i] = v.words[base + watched[i]];
+      good[2 * i + 1] = v.words[base + watched[i] + 1];
     }
     group.known = true;
     return undefined;
