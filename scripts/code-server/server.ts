@@ -26,6 +26,8 @@ export interface RunningServer {
   /** http://127.0.0.1:PORT */
   readonly url: string;
   readonly log: string;
+  /** Changes the settings of all windows at once. */
+  changeSettings(settings: Readonly<Record<string, unknown>>): void;
   /** Resolves when the server has ended, for whatever reason. */
   readonly ended: Promise<void>;
   stop(): Promise<void>;
@@ -38,6 +40,7 @@ const SETTINGS = {
   'workbench.welcomePage.walkthroughs.openOnInstall': false,
   'telemetry.telemetryLevel': 'off',
   'update.mode': 'none',
+  'remote.autoForwardPorts': false,
   'extensions.ignoreRecommendations': true,
   'chat.disableAIFeatures': true,
 };
@@ -68,10 +71,11 @@ export async function startCodeServer(options: ServerOptions): Promise<RunningSe
   const { node, entry } = await installCodeServer(options.say);
   const { home } = options;
   mkdirSync(join(home, 'data', 'User'), { recursive: true });
-  writeFileSync(
-    join(home, 'data', 'User', 'settings.json'),
-    JSON.stringify({ ...SETTINGS, ...options.settings }, null, 2),
-  );
+  const changeSettings = (settings: Readonly<Record<string, unknown>>): void => {
+    const all = { ...SETTINGS, ...options.settings, ...settings };
+    writeFileSync(join(home, 'data', 'User', 'settings.json'), JSON.stringify(all, null, 2));
+  };
+  changeSettings({});
   const env: NodeJS.ProcessEnv = { ...process.env, HOME: home, EXTENSIONS_GALLERY: '{"serviceUrl":""}' };
   // Both would send the server elsewhere than told to.
   delete env.PORT;
@@ -122,7 +126,7 @@ export async function startCodeServer(options: ServerOptions): Promise<RunningSe
     const stop = (): Promise<void> => endGroup(server);
     const limit = Date.now() + START_SECONDS * 1000;
     while (server.exitCode === null && server.pid !== undefined && Date.now() < limit) {
-      if (await isHealthy(url)) return { port, url, log, ended, stop };
+      if (await isHealthy(url)) return { port, url, log, changeSettings, ended, stop };
       await sleep(100);
     }
     await stop();

@@ -29,11 +29,14 @@ test(
 
       await window.expand(callStack, 'L1 guest');
       await callStack.getByText('ask_who_runs_us').waitFor();
-      const threads = await window.rows(callStack);
-      some(threads, /^CPU0 · L0 VMM · running/);
-      some(threads, /^CPU0 · L1 guest \(VMCS 0x[0-9a-f]+\) · exited: CPUID/);
-      some(threads, /^vmx_\w+ world_switch\.S/);
-      some(threads, /^ask_who_runs_us guest\.c/);
+      for (const row of [
+        /CPU0 · L0 VMM · running/,
+        /CPU0 · L1 guest \(VMCS 0x[0-9a-f]+\) · exited: CPUID/,
+        /vmx_\w+\s*world_switch\.S/,
+        /ask_who_runs_us\s*guest\.c/,
+      ]) {
+        await window.row(callStack, row);
+      }
 
       await window.collapse(variables, /^Registers/);
       await window.expand(variables, /^VMCS/);
@@ -79,7 +82,7 @@ test(
     rmSync(studio.path('bare', 'build'), { recursive: true, force: true });
     studio.make('bare');
     await studio.inWindow('bare', 'high-contrast', async (window) => {
-      const lines = ['call vmm_main', 'vmlaunch', 'set_up_interrupts();'];
+      const lines = ['call vmm_main', 'vmlaunch', '*cell = 0x1122334455667788;'];
       for (const [index, file] of ['boot.asm', 'world_switch.S', 'guest.c'].entries()) {
         await window.breakAt(studio.path('bare', file), lines[index]);
       }

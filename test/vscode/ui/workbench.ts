@@ -5,7 +5,11 @@ import type { Locator, Page } from 'playwright-core';
 const RESULTS = join(__dirname, '..', '..', '..', 'test-results', 'vscode');
 
 /** Text as it is read: the editor draws spaces as no-break spaces, and parts of a row below each other. */
-const oneLine = (text: string): string => text.replace(/[\s\u00a0]+/g, ' ').trim();
+const oneLine = (text: string): string =>
+  text
+    .replace(/[\u200b-\u200f\ufeff]/g, '')
+    .replace(/[\s\u00a0]+/g, ' ')
+    .trim();
 
 /** The parts of VS Code's window that a person debugs with. */
 export class Workbench {
