@@ -36,6 +36,7 @@ export class Disassembler {
     this.formatter = new Formatter(syntax === 'nasm' ? FormatterSyntax.Nasm : FormatterSyntax.Gas);
     this.formatter.hexPrefix = '0x';
     this.formatter.hexSuffix = '';
+    this.formatter.uppercaseHex = false;
     this.formatter.spaceAfterOperandSeparator = true;
     this.formatter.smallHexNumbersInDecimal = true;
   }
