@@ -125,7 +125,7 @@ interface Outcome {
 
 async function strata(
   words: readonly string[],
-  script: readonly Script[] = [{ stop: { kind: 'poweroff', status: 0 } }],
+  script: readonly Script[] = [{ stop: { kind: 'poweroff', status: 0, reset: false } }],
 ): Promise<Outcome> {
   const files = new Map([
     ['stdout', ''],
@@ -174,7 +174,7 @@ test('the serial port goes to standard output and the summary to standard error'
     ['run', 'k.elf'],
     [
       { stop: { kind: 'transition', transition: exit }, serial: 'hello ' },
-      { stop: { kind: 'poweroff', status: 33 }, serial: 'world\n', retire: 1_234_000 },
+      { stop: { kind: 'poweroff', status: 33, reset: false }, serial: 'world\n', retire: 1_234_000 },
     ],
   );
   assert.equal(got.stdout, 'hello world\n');
@@ -186,8 +186,8 @@ test('the serial port goes to standard output and the summary to standard error'
 
 test('every ending has its exit status', async () => {
   const endings: readonly (readonly [Stop, number])[] = [
-    [{ kind: 'poweroff', status: 0 }, 0],
-    [{ kind: 'poweroff', status: 255 }, 255],
+    [{ kind: 'poweroff', status: 0, reset: false }, 0],
+    [{ kind: 'poweroff', status: 255, reset: false }, 255],
     [{ kind: 'halted' }, 3],
     [{ kind: 'shutdown', cause: 'triple-fault', chain: [] }, 4],
     [{ kind: 'shutdown', cause: 'vmx-abort', chain: [] }, 4],
@@ -242,7 +242,7 @@ test('--break stops at the first transition for which the condition holds, with 
   const script: readonly Script[] = [
     { stop: { kind: 'transition', transition: transition('exit', 12, 1) } },
     { stop: { kind: 'transition', transition: transition('exit', 10, 2) } },
-    { stop: { kind: 'poweroff', status: 0 } },
+    { stop: { kind: 'poweroff', status: 0, reset: false } },
   ];
   const got = await strata(['run', 'k.elf', '--break', 'exit == CPUID'], script);
   assert.equal(got.status, 5);
@@ -280,7 +280,7 @@ test('files, command line, memory and load addresses reach the loader', async ()
 test('--serial writes to a file', async () => {
   const got = await strata(
     ['run', 'k.elf', '--serial', 'out.log'],
-    [{ stop: { kind: 'poweroff', status: 0 }, serial: 'text' }],
+    [{ stop: { kind: 'poweroff', status: 0, reset: false }, serial: 'text' }],
   );
   assert.equal(got.stdout, '');
   assert.equal(got.files.get('out.log'), 'text');

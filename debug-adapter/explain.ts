@@ -193,7 +193,9 @@ export function describeStop(stop: Stop): string {
     case 'exception':
       return `${exceptionName(stop.vector)} at ${hex(stop.address)}${stop.errorCode === undefined ? '' : `, error code ${hex(stop.errorCode)}`}`;
     case 'poweroff':
-      return `The guest has powered off with status ${stop.status}.`;
+      return stop.reset
+        ? 'The guest has asked for a reset; there is no firmware to start it again.'
+        : `The guest has powered off with status ${stop.status}.`;
     case 'breakpoint':
       return `Breakpoint at ${hex(stop.linear)}.`;
     case 'limit':

@@ -88,7 +88,8 @@ export type Stop =
   /** Exceptions are delivered again and again, and no instruction retires any more. */
   | { readonly kind: 'livelock' }
   | { readonly kind: 'shutdown'; readonly cause: 'triple-fault' | 'vmx-abort'; readonly chain: readonly FaultStep[] }
-  | { readonly kind: 'poweroff'; readonly status: number };
+  /** `reset`: the guest asked for a reset, and there is no firmware to start again from. */
+  | { readonly kind: 'poweroff'; readonly status: number; readonly reset: boolean };
 
 /** Which transitions stop the machine (after they are complete, before the next instruction). */
 export interface StopMask {
@@ -178,7 +179,10 @@ export interface Machine {
   readonly stopMask: StopMask;
   onOutput: (channel: OutputChannel, bytes: Uint8Array) => void;
 
-  /** Runs at most `instructions` more; a breakpoint at the current RIP does not stop it at once. */
+  /**
+   * Runs at most `instructions` more; may return earlier with 'limit' where they take long to retire. A breakpoint at the RIP
+   * it starts from does not stop it: after 'limit', the caller looks whether one stands there.
+   */
   run(instructions: number): Stop;
   /** Executes one instruction, or makes the one transition or delivery that comes instead of it. */
   step(): Stop;

@@ -2,7 +2,7 @@
 export const EXIT = {
   /** Continue with the next record; never returned to the outer loop. */
   NONE: 0,
-  /** No block known at RIP; SCRATCH.link is the word to patch, or 0. */
+  /** No block known at RIP. */
   LOOKUP: 1,
   /** The block at RIP has more instructions than the budget allows. */
   BUDGET: 2,

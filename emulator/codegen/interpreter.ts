@@ -170,7 +170,6 @@ function emitLookup(context: InterpreterContext, frame: InterpreterFrame): void 
   f.end();
   f.end();
   f.store(8, i32(0), rip, RIP);
-  f.storeI32(i32(0), get(frame.link), SCRATCH.link);
   f.set(frame.code, i32(EXIT.LOOKUP));
   f.br(frame.exit);
 }

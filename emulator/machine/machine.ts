@@ -25,7 +25,7 @@ import { StateHash } from '../history/hash';
 import { Snapshots } from '../history/snapshot';
 import { MemoryAccess } from '../mmu/access';
 import { SEMANTICS } from '../semantics';
-import { MACHINE, SCRATCH } from '../state/layout';
+import { MACHINE } from '../state/layout';
 import { MachineMemory } from '../state/memory';
 import { CPU_MODELS } from '../tables/cpu-models';
 import { INSTRUCTIONS } from '../tables/instructions';
@@ -126,9 +126,10 @@ class EmulatedMachine implements LoadableMachine {
   }
 
   private dropCaches(): void {
+    // The story of a shutdown is the story of the run that led to it.
+    this.cpu.faultChain.length = 0;
     this.access.dropInline();
     this.code.clear();
-    this.memory.u32[SCRATCH.link >> 2] = 0;
   }
 
   load(image: LoadedImage): void {

@@ -2,7 +2,6 @@ import type { Stop } from '../api';
 import type { CodeCache, CodeMode } from '../codegen/code-cache';
 import { EXIT } from '../codegen/exits';
 import type { RunFunction } from '../codegen/interpreter';
-import { BUDGET_BORROW } from '../codegen/interpreter-context';
 import {
   ACTIVITY,
   afterInstruction,
@@ -16,6 +15,7 @@ import { PENDING_KIND, VECTOR } from '../cpu/faults';
 import type { Processor } from '../cpu/processor';
 import { RECORD } from '../decode/record';
 import type { Platform } from '../devices/platform';
+import { POWERED_OFF, RESET_REQUESTED } from '../devices/power';
 import { BOUNDARY, MACHINE, PENDING, SCRATCH } from '../state/layout';
 import type { VmxUnit } from '../vmx/vmx-unit';
 import type { Breakpoints } from './breakpoints';
@@ -33,7 +33,6 @@ const PATIENCE = 1 << 10;
 const LIVELOCK = 1 << 16;
 /** Shares of a REP instruction's iterations after which the caller gets a look: of INS and OUTS a share is one iteration. */
 const REPEAT_SHARES = 32;
-const POWERED_OFF = 0x8000_0000;
 
 /** What the outer loop drives. */
 export interface RunnerParts {
@@ -157,7 +156,9 @@ export class Runner {
   private requestedStop(): Stop | undefined {
     const { cpu, parts } = this;
     const power = cpu.field32(MACHINE.poweredOff);
-    if ((power & POWERED_OFF) !== 0) return { kind: 'poweroff', status: power & 0xff };
+    if ((power & POWERED_OFF) !== 0) {
+      return { kind: 'poweroff', status: power & 0xff, reset: (power & RESET_REQUESTED) !== 0 };
+    }
     const { log } = parts.vmx;
     if (!log.stopRequested) return undefined;
     log.stopRequested = false;
@@ -190,10 +191,19 @@ export class Runner {
   private runBlocks(budget: number): Stop | undefined {
     const { cpu, parts } = this;
     let left = budget;
-    while (left > 0) {
+    for (let rounds = 0; left > 0 && rounds < PATIENCE; rounds++) {
       const { mode } = this;
-      const record = this.fetch(() => parts.code.lookup(cpu.rip, mode));
-      if (record === undefined) return undefined;
+      const before = left;
+      const record = this.find(() => parts.code.lookup(cpu.rip, mode));
+      if (record === undefined) {
+        // A breakpoint on an instruction that cannot be fetched comes before the fault.
+        if (cpu.field32(PENDING.kind) === PENDING_KIND.EXCEPTION && this.atBreakpoint()) {
+          cpu.setField32(PENDING.kind, PENDING_KIND.NONE);
+          return this.breakpointStop();
+        }
+        this.deliverFetchFault();
+        return undefined;
+      }
       // The tail of the budget is shorter than the block: to the exact count by single steps.
       const fits = cpu.memory.view.getUint16(record + RECORD.count, true) <= left;
       if (fits) left -= this.interpret(record, left);
@@ -202,6 +212,7 @@ export class Runner {
         left -= this.single();
       }
       if (leavesBlocks(this.exit)) return undefined;
+      if (left < before) rounds = 0;
     }
     return undefined;
   }
@@ -209,8 +220,11 @@ export class Runner {
   /** Executes the one instruction at RIP; returns 1 if it retired, else 0. */
   private single(): number {
     const { mode } = this;
-    const record = this.fetch(() => this.parts.code.single(this.cpu.rip, mode));
-    if (record === undefined) return 0;
+    const record = this.find(() => this.parts.code.single(this.cpu.rip, mode));
+    if (record === undefined) {
+      this.deliverFetchFault();
+      return 0;
+    }
     const before = beforeInstruction(this.cpu);
     const retired = this.interpret(record, 1);
     // To TF an iteration of a repeated instruction counts as one.
@@ -218,12 +232,12 @@ export class Runner {
     return retired;
   }
 
-  /** Finds the code at RIP; if fetching it faults, delivers that and gives undefined. */
-  private fetch(find: () => number | undefined): number | undefined {
+  /** Finds the code at RIP; if fetching it faults, PENDING says how, and the answer is undefined. */
+  private find(code: () => number | undefined): number | undefined {
     const { cpu, parts } = this;
     parts.code.enterMode(this.mode);
     try {
-      const record = find();
+      const record = code();
       if (record !== undefined) return record;
       // No memory answers: all ones, which is no instruction.
       cpu.setField32(PENDING.kind, PENDING_KIND.EXCEPTION);
@@ -232,9 +246,12 @@ export class Runner {
     } catch (thrown) {
       parts.host.noteFault(thrown);
     }
+    return undefined;
+  }
+
+  private deliverFetchFault(): void {
     this.exit = EXIT.FAULT;
     this.deliverPending();
-    return undefined;
   }
 
   /** Runs from a record; time goes on by the instructions retired, which are returned. */
@@ -246,7 +263,7 @@ export class Runner {
     this.interpreting = false;
     parts.host.restoreMark();
     const left = cpu.memory.i32[SCRATCH.budget >> 2];
-    const used = budget - unborrowed(left);
+    const used = cpu.retiredInSlice(0);
     // A store in the block's last instruction asked for the boundary to be looked at.
     if (left < 0 && this.exit !== EXIT.FAULT) this.exit = EXIT.EVENT;
     cpu.sliceBudget = 0;
@@ -275,9 +292,4 @@ export class Runner {
 /** Whether the instruction boundary has to be looked at after an exit. */
 function leavesBlocks(exit: number): boolean {
   return exit === EXIT.FAULT || exit === EXIT.EVENT || exit === EXIT.REPEAT;
-}
-
-/** A budget less what a slow store borrowed to end the block. */
-function unborrowed(left: number): number {
-  return left < 0 ? left + BUDGET_BORROW : left;
 }

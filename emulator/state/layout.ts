@@ -220,8 +220,6 @@ export const SCRATCH = {
   budget: 0x16_0004,
   /** Record that was executing when the interpreter called out or left (u32). */
   record: 0x16_0008,
-  /** Address of the link word to patch with the block found next, or 0 (u32). */
-  link: 0x16_000c,
   /** 64-byte buffer a slow access goes through when it has no single host address. */
   bounce: 0x16_0040,
   /** Nonzero when the last `linear` call faulted (i32). */
