@@ -29,7 +29,7 @@ function loadPdptes(cpu: Processor, cr3: bigint): void {
   let at = Number(table);
   if (cpu.vmx.ept) {
     const access = { read: true, write: false, fetch: false, linear: undefined, pagingStructure: true };
-    const { physical } = cpu.vmx.translate(table, access);
+    const { physical } = cpu.vmx.translate(at, access);
     at = physical - (physical % 4096) + (at % 4096);
   }
   const entries = [0, 1, 2, 3].map((i) => {

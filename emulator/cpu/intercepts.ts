@@ -114,7 +114,7 @@ export interface Intercepts {
   readonly vpid: number;
   readonly eptp: bigint;
   /** Guest-physical to physical. Makes the EPT violation or misconfiguration exit itself (throws). Sets EPT A/D bits. */
-  translate(guestPhysical: bigint, access: GuestPhysicalAccess): EptTranslation;
+  translate(guestPhysical: number, access: GuestPhysicalAccess): EptTranslation;
   /** The same without side effects, for the debugger: undefined where nothing is mapped. */
   peekTranslate(guestPhysical: bigint, eptp: bigint): EptTranslation | undefined;
 

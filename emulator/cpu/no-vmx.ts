@@ -28,7 +28,7 @@ export const NO_VMX: Intercepts = {
   vpid: 0,
   eptp: 0n,
   translate: (guestPhysical): EptTranslation => ({
-    physical: Number(guestPhysical),
+    physical: guestPhysical,
     read: true,
     write: true,
     execute: true,

@@ -1,3 +1,4 @@
+import type { GuestPhysicalAccess } from '../cpu/intercepts';
 import { raise, VECTOR } from '../cpu/faults';
 import type { Processor } from '../cpu/processor';
 import { CONTROL, RAM_BASE } from '../state/layout';
@@ -48,6 +49,29 @@ function guestPermits(cpu: Processor, flags: number, kind: number): boolean {
   return (kind & KIND.WRITE) === 0 || writable || (cpu.field32(CONTROL.cr0) & CR0.WP) === 0;
 }
 
+/** The access being translated, reused by all: the linear address is put together only for an exit that reports it. */
+class WalkAccess implements GuestPhysicalAccess {
+  read = false;
+  write = false;
+  fetch = false;
+  pagingStructure = false;
+  private low = 0;
+  private high = 0;
+
+  of(read: boolean, write: boolean, fetch: boolean, low: number, high: number, pagingStructure: boolean): this {
+    this.read = read;
+    this.write = write;
+    this.fetch = fetch;
+    this.low = low;
+    this.high = high;
+    this.pagingStructure = pagingStructure;
+    return this;
+  }
+  get linear(): bigint {
+    return (BigInt(this.high) << 32n) | BigInt(this.low);
+  }
+}
+
 /**
  * Page walks, SDM "Paging": 32-bit, PAE and 4-level. Every access to a paging structure and the final one go through EPT where
  * it is in use. Accessed and dirty bits are written only once nothing can fault any more.
@@ -58,6 +82,7 @@ export class PageWalker {
   private readonly at = [0, 0, 0, 0];
   private readonly guestAt = [0, 0, 0, 0];
   private readonly value = [0, 0, 0, 0];
+  private readonly access = new WalkAccess();
   private entryLow = 0;
   private entryHigh = 0;
 
@@ -91,13 +116,7 @@ export class PageWalker {
   private structure(guestPhysical: number, low: number, high: number, write: boolean): number {
     const { vmx } = this.cpu;
     if (!vmx.ept) return guestPhysical;
-    const { physical } = vmx.translate(BigInt(guestPhysical), {
-      read: true,
-      write,
-      fetch: false,
-      linear: (BigInt(high) << 32n) | BigInt(low),
-      pagingStructure: true,
-    });
+    const { physical } = vmx.translate(guestPhysical, this.access.of(true, write, false, low, high, true));
     return physical - (physical % 4096) + (guestPhysical % 4096);
   }
 
@@ -261,13 +280,7 @@ export class PageWalker {
     }
     const write = (kind & KIND.WRITE) !== 0;
     const fetch = (kind & KIND.FETCH) !== 0;
-    const ept = vmx.translate(BigInt(guestPhysical), {
-      read: !write && !fetch,
-      write,
-      fetch,
-      linear: (BigInt(high) << 32n) | BigInt(low),
-      pagingStructure: false,
-    });
+    const ept = vmx.translate(guestPhysical, this.access.of(!write && !fetch, write, fetch, low, high, false));
     result.frame = Math.floor(ept.physical / 4096);
     result.flags =
       (ept.needsDirty ? flags & ~TLB.DIRTY : flags) |

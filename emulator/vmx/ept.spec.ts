@@ -201,7 +201,7 @@ function guest(eptp = EPTP): TestMachine {
 }
 function translate(machine: TestMachine, address: bigint, access: Partial<GuestPhysicalAccess>): string {
   return machine.outcome(() => {
-    machine.cpu.vmx.translate(address, { ...READ, linear: 0x1234n, pagingStructure: false, ...access });
+    machine.cpu.vmx.translate(Number(address), { ...READ, linear: 0x1234n, pagingStructure: false, ...access });
     return 'mapped';
   });
 }

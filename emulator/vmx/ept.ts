@@ -58,7 +58,7 @@ export function isMisconfigured(low: number, high: number, level: number, physic
 export function walkEpt(
   cpu: Processor,
   eptp: bigint,
-  guestPhysical: bigint,
+  guestPhysical: number | bigint,
   access: EptAccess,
   mark: boolean,
 ): EptWalk {

@@ -231,7 +231,7 @@ export class VmxIntercepts implements Intercepts {
     return this.ept ? this.context.vmcs.get(AT.EPT_POINTER) : 0n;
   }
 
-  translate(guestPhysical: bigint, access: GuestPhysicalAccess): EptTranslation {
+  translate(guestPhysical: number, access: GuestPhysicalAccess): EptTranslation {
     const { cpu, vmcs } = this.context;
     const eptp = vmcs.get(AT.EPT_POINTER);
     // With EPT accessed and dirty flags, an access to a guest paging-structure entry counts as a write.
@@ -242,7 +242,7 @@ export class VmxIntercepts implements Intercepts {
     const vectoring = cpu.delivering;
     // During a delivery RF is saved as the event's frame would have had it.
     const fault = vectoring?.type === EVENT_TYPE.HARDWARE_EXCEPTION && !NOT_FAULTS.includes(vectoring.vector);
-    const common = { guestPhysical, vectoring, resume: vectoring === undefined || fault ? true : undefined };
+    const common = { guestPhysical: BigInt(guestPhysical), vectoring, resume: vectoring === undefined || fault ? true : undefined };
     if (walk.kind === 'misconfiguration') {
       vmExit(this.context, EXIT_REASON.EPT_MISCONFIGURATION, common);
       throw TRANSITION_MADE;
