@@ -7,7 +7,7 @@ import { INSTRUCTIONS } from '../tables/instructions';
 import { COLD as RESULT } from './cold';
 import { COLD } from './cold-table';
 import { deliverInterrupt } from './exceptions';
-import { AT, faultOf, type Fixture, longMode, mapPage, SELECTOR, setGate, setLevel } from './fixture';
+import { AT, faultOf, type Fixture, longMode, mapPage, SELECTOR, setGate, setLevel } from './processor.fixture';
 import { SEG } from './processor';
 import { RAX, RCX, RSP } from './registers';
 

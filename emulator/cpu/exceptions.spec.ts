@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES } from '../state/layout';
 import { combine, deliverException, deliverInterrupt, deliverNmi, EVENT_TYPE, injectEvent } from './exceptions';
-import { AT, longMode, mapPage, SELECTOR, setGate, setLevel } from './fixture';
+import { AT, longMode, mapPage, SELECTOR, setGate, setLevel } from './processor.fixture';
 import { SEG } from './processor';
 import { RSP } from './registers';
 

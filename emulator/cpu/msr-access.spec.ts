@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { faultOf, longMode } from './fixture';
+import { faultOf, longMode } from './processor.fixture';
 import { readMsr, writeMsr } from './msr-access';
 
 const APIC_BASE = 0x1b;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BOUNDARY, MSRS } from '../state/layout';
-import { TestPlatform } from './test-platform';
+import { TestPlatform } from './test-platform.fixture';
 
 const TPR = 0x80;
 const PPR = 0xa0;

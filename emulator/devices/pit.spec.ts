@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { PIT_HZ, ticksAt, timeOfTick } from '../tables/clock';
-import { TestPlatform } from './test-platform';
+import { TestPlatform } from './test-platform.fixture';
 
 const CONTROL = 0x43;
 const tick = (n: bigint): bigint => timeOfTick(n, PIT_HZ);

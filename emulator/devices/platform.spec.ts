@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { DEVICES, DEVICES_SIZE, MACHINE } from '../state/layout';
-import { TestPlatform } from './test-platform';
+import { TestPlatform } from './test-platform.fixture';
 
 const off = (pc: TestPlatform): number => pc.memory.u32[MACHINE.poweredOff >> 2];
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TestPlatform } from './test-platform';
+import { TestPlatform } from './test-platform.fixture';
 
 const RBR = 0x3f8;
 const IER = 0x3f9;

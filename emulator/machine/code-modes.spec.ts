@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bareProcessor } from '../cpu/fixture';
+import { bareProcessor } from '../cpu/processor.fixture';
 import { SEG } from '../cpu/processor';
 import { CodeModes } from './code-modes';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { ACCESS } from '../codegen/exits';
-import { faultOf, longMode, mapPage, setLevel } from '../cpu/fixture';
+import { faultOf, longMode, mapPage, setLevel } from '../cpu/processor.fixture';
 import { CONTROL, INLINE, INLINE_BANK_SIZE, RAM_BASE, SCRATCH } from '../state/layout';
 import { PAGE } from '../state/memory';
 import { peekLinear } from './peek';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BOUNDARY } from '../state/layout';
-import { TestMachine } from './test-machine';
+import { TestMachine } from './test-machine.fixture';
 
 interface Situation {
   readonly rflags?: number;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GuestPhysicalAccess } from '../cpu/intercepts';
 import { walkEpt } from './ept';
-import { TestMachine } from './test-machine';
+import { TestMachine } from './test-machine.fixture';
 
 const PML4 = 0x10_0000;
 const PDPT = 0x10_1000;

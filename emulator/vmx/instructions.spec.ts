@@ -5,7 +5,7 @@ import { BOUNDARY, CONTROL, MSRS, VMX } from '../state/layout';
 import { FIELD } from '../tables/vmcs-fields';
 import { VMCS_REVISION } from '../tables/vmx-capabilities';
 import { VMX_COLD } from './instructions';
-import { TestMachine } from './test-machine';
+import { TestMachine } from './test-machine.fixture';
 
 const CPL3_DATA = 0xc0f3;
 /** Everything that needs VMX operation, with an operand where it takes one. */

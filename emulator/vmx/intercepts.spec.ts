@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { PlainIntercept } from '../cpu/intercepts';
 import { BOUNDARY, CONTROL } from '../state/layout';
 import type { ControlKey } from '../tables/vmx-controls';
-import { TestMachine } from './test-machine';
+import { TestMachine } from './test-machine.fixture';
 
 type Record = Parameters<TestMachine['record']>[0];
 

@@ -242,7 +242,11 @@ export class VmxIntercepts implements Intercepts {
     const vectoring = cpu.delivering;
     // During a delivery RF is saved as the event's frame would have had it.
     const fault = vectoring?.type === EVENT_TYPE.HARDWARE_EXCEPTION && !NOT_FAULTS.includes(vectoring.vector);
-    const common = { guestPhysical: BigInt(guestPhysical), vectoring, resume: vectoring === undefined || fault ? true : undefined };
+    const common = {
+      guestPhysical: BigInt(guestPhysical),
+      vectoring,
+      resume: vectoring === undefined || fault ? true : undefined,
+    };
     if (walk.kind === 'misconfiguration') {
       vmExit(this.context, EXIT_REASON.EPT_MISCONFIGURATION, common);
       throw TRANSITION_MADE;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VMCS_REVISION } from '../tables/vmx-capabilities';
-import { TestMachine } from './test-machine';
+import { TestMachine } from './test-machine.fixture';
 
 /** Makes the VMCS at a physical address current and able to enter. */
 function select(machine: TestMachine, pointer: number): void {

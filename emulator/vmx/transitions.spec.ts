@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MACHINE } from '../state/layout';
-import { TestMachine } from './test-machine';
+import { TestMachine } from './test-machine.fixture';
 import { LOG_CAPACITY } from './transitions';
 
 function cpuid(machine: TestMachine): void {

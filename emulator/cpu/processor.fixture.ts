@@ -2,7 +2,7 @@ import { MemoryAccess } from '../mmu/access';
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES } from '../state/layout';
 import { MachineMemory } from '../state/memory';
 import { CPU_MODELS } from '../tables/cpu-models';
-import { NO_VMX } from './no-vmx';
+import { NO_VMX } from './no-vmx.fixture';
 import { Processor, SEG } from './processor';
 import { resetProcessor } from './reset';
 import { RSP } from './registers';
