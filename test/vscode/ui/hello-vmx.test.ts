@@ -27,6 +27,7 @@ test(
       await window.widenSideBar(560);
       assert.match(await window.exceptionWidget.innerText(), /VM exit: CPUID/);
 
+      await window.expand(callStack, 'L0 VMM');
       await window.expand(callStack, 'L1 guest');
       await callStack.getByText('ask_who_runs_us').waitFor();
       for (const row of [

@@ -4,10 +4,17 @@ import type { Locator, Page } from 'playwright-core';
 
 const RESULTS = join(__dirname, '..', '..', '..', 'test-results', 'vscode');
 
-/** Text as it is read: the editor draws spaces as no-break spaces, and parts of a row below each other. */
+/** Evaluated in the page: the text of the drawn line at the height of the marker, or nothing. */
+const LINE_AT_MARKER = `(() => {
+  const marker = document.querySelector('.view-overlays .debug-top-stack-frame-line')?.getBoundingClientRect();
+  const isThere = (line) => Math.abs(line.getBoundingClientRect().y - marker.y) < marker.height / 2;
+  return marker && [...document.querySelectorAll('.editor-instance .view-line')].find(isThere)?.textContent || '';
+})()`;
+
+/** Text as it is read: the editor draws spaces as no-break spaces and puts icons into it, and parts of a row below each other. */
 const oneLine = (text: string): string =>
   text
-    .replace(/[\u200b-\u200f\ufeff]/g, '')
+    .replace(/[\p{Cf}\p{Co}]/gu, '')
     .replace(/[\s\u00a0]+/g, ' ')
     .trim();
 
@@ -111,10 +118,17 @@ export class Workbench {
   }
 
   private async setExpanded(tree: Locator, text: string | RegExp, wanted: 'true' | 'false'): Promise<void> {
-    const row = await this.row(tree, text);
-    if ((await row.getAttribute('aria-expanded')) === wanted) return;
-    await row.locator('.monaco-tl-twistie').click();
-    await tree.locator(`.monaco-list-row[aria-expanded="${wanted}"]`, { hasText: text }).first().waitFor();
+    // A tree that is drawn anew between the look and the click swallows the click.
+    await this.eventually(
+      async () => {
+        const row = await this.row(tree, text);
+        if ((await row.getAttribute('aria-expanded')) === wanted) return true;
+        await row.locator('.monaco-tl-twistie').click();
+        await this.page.waitForTimeout(400);
+        return undefined;
+      },
+      `"${String(text)}" ${wanted === 'true' ? 'open' : 'closed'}`,
+    );
   }
 
   /** The rows of a tree that are drawn, each its text on one line. */
@@ -127,12 +141,11 @@ export class Workbench {
   async currentLine(): Promise<string> {
     const marker = this.page.locator('.view-overlays .debug-top-stack-frame-line').first();
     await marker.waitFor();
-    const box = await marker.boundingBox();
-    for (const line of await this.page.locator('.editor-instance .view-line').all()) {
-      const at = await line.boundingBox();
-      if (box !== null && at !== null && Math.abs(at.y - box.y) < at.height / 2) return oneLine(await line.innerText());
-    }
-    return ''; // Between two drawings of the editor.
+    // In one go: between two questions the editor may scroll.
+    return this.eventually(async () => {
+      const text = await this.page.evaluate<string>(LINE_AT_MARKER);
+      return text === '' ? undefined : oneLine(text);
+    }, 'a line under the marker of the current frame');
   }
 
   /** Presses a key that moves the machine, and waits until the current line is another one. */
@@ -152,7 +165,7 @@ export class Workbench {
     const input = this.variables.locator('.monaco-list-row input').first();
     await input.fill(value);
     await input.press('Enter');
-    await input.waitFor({ state: 'detached' });
+    await input.waitFor({ state: 'hidden' });
   }
 
   /** Opens a file and sets a breakpoint in the first line that holds a text. */
