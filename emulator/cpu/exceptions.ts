@@ -1,6 +1,7 @@
 import type { FaultStep } from '../api';
 import { FLAGS, BOUNDARY, CONTROL } from '../state/layout';
-import { GuestFault, raise, TransitionMade, VECTOR } from './faults';
+import { ACTIVITY } from '../tables/boundary-state';
+import { GuestFault, TransitionMade, VECTOR } from './faults';
 import { deliverThroughGate } from './gates';
 import type { Processor } from './processor';
 
@@ -93,6 +94,8 @@ const exceptionEvent = (vector: number, errorCode: number | undefined): Delivere
 function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, injectedResume?: boolean): Delivery {
   let event = first;
   let rip = returnRip;
+  // Delivery ends the HLT state; a VM exit in its place would have saved it.
+  cpu.setField32(BOUNDARY.activity, ACTIVITY.ACTIVE);
   for (;;) {
     cpu.delivering = event;
     const resume = event === first && injectedResume !== undefined ? injectedResume : isFault(event);
@@ -163,7 +166,7 @@ function finish(cpu: Processor, result: Delivery): Delivery {
 /** A fault while a double fault was being delivered: VM exit, or shutdown. */
 function shutDown(cpu: Processor): Delivery {
   if (cpu.vmx.tripleFault()) return 'exited';
-  cpu.setField32(BOUNDARY.activity, 2);
+  cpu.setField32(BOUNDARY.activity, ACTIVITY.SHUTDOWN);
   return 'shutdown';
 }
 
@@ -186,6 +189,7 @@ export function deliverException(cpu: Processor, fault: Fault): Delivery {
     cpu.faultChain.push(step);
   }
   if (cpu.vmx.exception(vector, errorCode, address, false, 0)) return finish(cpu, 'exited');
+  cpu.nmiUnblockedBy = undefined;
   recordFault(cpu, fault);
   return deliver(cpu, exceptionEvent(vector, errorCode), cpu.rip);
 }
@@ -247,6 +251,3 @@ export function injectEvent(cpu: Processor, event: DeliveredEvent): Delivery {
   // The frame's RF is the guest's as loaded, whatever the event.
   return deliver(cpu, event, software ? next : cpu.rip, (cpu.field32(FLAGS.system) & RF) !== 0);
 }
-
-/** #GP(0), the commonest refusal. */
-export const generalProtection = (errorCode = 0): never => raise(VECTOR.GP, errorCode);

@@ -309,7 +309,7 @@ function unblockNmi(cpu: Processor): void {
 
 function iret(cpu: Processor, insn: DecodedRecord): ColdResult {
   const size = sizeOf(insn);
-  if ((cpu.field32(BOUNDARY.interruptibility) & 8) !== 0) cpu.nmiUnblockedBy = cpu.ripOf(insn);
+  cpu.nmiUnblockedBy = (cpu.field32(BOUNDARY.interruptibility) & 8) !== 0 ? cpu.ripOf(insn) : undefined;
   unblockNmi(cpu);
   if (isProtected(cpu) && nestedTask(cpu)) {
     if (cpu.longMode) raise(VECTOR.GP, 0);
