@@ -199,6 +199,12 @@ export class Workbench {
     await this.page.mouse.up();
   }
 
+  /** Folds a part of the side bar away, which leaves its room to the others. */
+  async closePane(title: string): Promise<void> {
+    const header = this.page.locator('.pane-header', { hasText: title }).first();
+    if ((await header.getAttribute('aria-expanded')) === 'true') await header.click();
+  }
+
   get exceptionWidget(): Locator {
     return this.page.locator('.exception-widget');
   }
