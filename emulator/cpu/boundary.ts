@@ -1,20 +1,10 @@
 import { BOUNDARY, CONTROL, FLAGS } from '../state/layout';
+import { ACTIVITY, BLOCKING, LATCHED } from '../tables/boundary-state';
 import { RFLAGS } from '../tables/control-registers';
 import { deliverException, deliverInterrupt, deliverNmi, type Delivery } from './exceptions';
 import { VECTOR } from './faults';
 import type { Processor } from './processor';
 import { resetProcessor } from './reset';
-
-/** Bits of BOUNDARY.latched. */
-export const LATCHED = { NMI: 1, INIT: 2, SIPI: 4, VECTOR_SHIFT: 8 } as const;
-
-/** BOUNDARY.activity and VMCS activity state. */
-export const ACTIVITY = { ACTIVE: 0, HLT: 1, SHUTDOWN: 2, WAIT_FOR_SIPI: 3 } as const;
-
-/** BOUNDARY.interruptibility and VMCS interruptibility state. */
-export const BLOCKING = { STI: 1, MOV_SS: 2, SMI: 4, NMI: 8 } as const;
-
-const BLOCKING_SHADOW = BLOCKING.STI | BLOCKING.MOV_SS;
 
 /** Pending debug exceptions: single step. */
 const PENDING_BS = 0x4000;
@@ -23,7 +13,7 @@ const PENDING_BS = 0x4000;
 export function needsBoundary(cpu: Processor): boolean {
   const { memory } = cpu;
   if (memory.u32[BOUNDARY.activity >> 2] !== ACTIVITY.ACTIVE || memory.u32[BOUNDARY.latched >> 2] !== 0) return true;
-  if ((memory.u32[BOUNDARY.interruptibility >> 2] & BLOCKING_SHADOW) !== 0) return true;
+  if ((memory.u32[BOUNDARY.interruptibility >> 2] & BLOCKING.SHADOW) !== 0) return true;
   if (memory.u32[BOUNDARY.pendingDebug >> 2] !== 0) return true;
   if (cpu.vmx.inGuest) return true;
   const flags = memory.u32[FLAGS.system >> 2];
@@ -37,7 +27,7 @@ export function needsBoundary(cpu: Processor): boolean {
  */
 export function needsSingleStep(cpu: Processor): boolean {
   const { u32 } = cpu.memory;
-  return (u32[FLAGS.system >> 2] & RFLAGS.TF) !== 0 || (u32[BOUNDARY.interruptibility >> 2] & BLOCKING_SHADOW) !== 0;
+  return (u32[FLAGS.system >> 2] & RFLAGS.TF) !== 0 || (u32[BOUNDARY.interruptibility >> 2] & BLOCKING.SHADOW) !== 0;
 }
 
 /** State of the boundary before an instruction, for `afterInstruction`. */
@@ -54,7 +44,7 @@ export function beforeInstruction(cpu: Processor): BeforeInstruction {
   cpu.trapSuppressed = false;
   return {
     trap: (u32[FLAGS.system >> 2] & RFLAGS.TF) !== 0,
-    shadow: u32[BOUNDARY.interruptibility >> 2] & BLOCKING_SHADOW,
+    shadow: u32[BOUNDARY.interruptibility >> 2] & BLOCKING.SHADOW,
     contextLoads: cpu.vmx.contextLoads,
   };
 }
@@ -84,11 +74,14 @@ export function boundary(cpu: Processor): Delivery | undefined {
   if (init && !cpu.vmx.inOperation) {
     cpu.setField32(BOUNDARY.latched, latched & ~(LATCHED.INIT | LATCHED.SIPI));
     resetProcessor(cpu, 'init');
+    cpu.interrupts.initialize(cpu.number);
     return boundary(cpu);
   }
   if (cpu.vmx.inGuest && init && cpu.vmx.boundary({ interrupt: false, nmi: false, init: true })) return 'exited';
 
-  if (activity === ACTIVITY.ACTIVE && (blocking & BLOCKING.MOV_SS) === 0) {
+  // A trap also ends the HLT state: the one of the HLT itself, or one a VM entry into that state loads.
+  const takesTraps = activity === ACTIVITY.ACTIVE || activity === ACTIVITY.HLT;
+  if (takesTraps && (blocking & BLOCKING.MOV_SS) === 0) {
     const traps = cpu.field(BOUNDARY.pendingDebug);
     if (traps !== 0n) {
       cpu.setField(BOUNDARY.pendingDebug, 0n);
@@ -108,14 +101,10 @@ export function boundary(cpu: Processor): Delivery | undefined {
     (blocking & (BLOCKING.NMI | BLOCKING.MOV_SS)) === 0
   ) {
     cpu.setField32(BOUNDARY.latched, cpu.field32(BOUNDARY.latched) & ~LATCHED.NMI);
-    cpu.setField32(BOUNDARY.activity, ACTIVITY.ACTIVE);
     return deliverNmi(cpu);
   }
-  const enabled = (cpu.field32(FLAGS.system) & RFLAGS.IF) !== 0 && (blocking & BLOCKING_SHADOW) === 0;
-  if (interrupt && enabled) {
-    cpu.setField32(BOUNDARY.activity, ACTIVITY.ACTIVE);
-    return deliverInterrupt(cpu, cpu.interrupts.acknowledge(cpu.number));
-  }
+  const enabled = (cpu.field32(FLAGS.system) & RFLAGS.IF) !== 0 && (blocking & BLOCKING.SHADOW) === 0;
+  if (interrupt && enabled) return deliverInterrupt(cpu, cpu.interrupts.acknowledge(cpu.number));
   return undefined;
 }
 

@@ -27,6 +27,9 @@ export type PlainIntercept =
   | 'SLDT'
   | 'STR';
 
+/** Instructions that raise #UD in the guest unless a control enables them. */
+export type GuestOptional = 'RDTSCP' | 'INVPCID';
+
 export interface IoAccess {
   readonly port: number;
   readonly size: 1 | 2 | 4;
@@ -76,6 +79,8 @@ export interface Intercepts {
   /** Grows with each guest or host state that is loaded; comparable only across one instruction. */
   readonly contextLoads: number;
 
+  /** Raises #UD where the guest may not have the instruction, which comes before its other faults. */
+  requireEnabled(instruction: GuestOptional): void;
   plain(instruction: PlainIntercept, insn: DecodedRecord): void;
   /** The same without a throw; true: it made a VM exit, and the instruction ends with `COLD.EXITED`. */
   plainExits(instruction: PlainIntercept, insn: DecodedRecord): boolean;

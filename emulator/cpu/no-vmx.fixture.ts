@@ -8,6 +8,7 @@ export const NO_VMX: Intercepts = {
   inGuest: false,
   inOperation: false,
   contextLoads: 0,
+  requireEnabled: nothing,
   plain: nothing,
   plainExits: never,
   invlpg: nothing,

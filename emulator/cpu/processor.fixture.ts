@@ -27,7 +27,7 @@ export function bareProcessor(): Fixture {
   cpu.vmx = NO_VMX;
   cpu.ports = { readPort: () => 0xffff_ffff, writePort: () => undefined };
   cpu.bus = { read: () => 0xffn, write: () => undefined, claims: () => false };
-  cpu.interrupts = { interruptPending: () => false, acknowledge: () => 0 };
+  cpu.interrupts = { interruptPending: () => false, acknowledge: () => 0, initialize: () => undefined };
   resetProcessor(cpu);
   return { cpu, access, memory };
 }

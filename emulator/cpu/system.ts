@@ -70,6 +70,7 @@ function rdtsc(cpu: Processor, insn: DecodedRecord): ColdResult {
 }
 
 function rdtscp(cpu: Processor, insn: DecodedRecord): ColdResult {
+  cpu.vmx.requireEnabled('RDTSCP');
   requireTsc(cpu);
   cpu.vmx.plain('RDTSCP', insn);
   setEdxEax(cpu, timeStamp(cpu, cpu.timeAt(insn)));

@@ -18,6 +18,8 @@ export interface InterruptSource {
   interruptPending(processor: number): boolean;
   /** Acknowledges: returns the vector and moves it in service. */
   acknowledge(processor: number): number;
+  /** INIT has reached this processor: its local APIC goes to the state the SDM gives it after INIT. */
+  initialize(processor: number): void;
 }
 
 /** Devices that act on their own at a time; times are machine time (instructions). */

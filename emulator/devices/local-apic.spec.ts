@@ -33,7 +33,7 @@ test('identification and reset values are the SDM’s', () => {
   assert.equal(pc.apic(0x30) & 0xff, 0x14);
   assert.equal((pc.apic(0x30) >> 16) & 0xff, 5);
   assert.equal(pc.apic(0xe0), 0xffff_ffff);
-  pc.platform.initApic();
+  pc.platform.initialize();
   assert.equal(pc.apic(SVR), 0xff);
   for (const lvt of [0x320, 0x330, 0x340, 0x350, 0x360, 0x370]) assert.equal(pc.apic(lvt), MASKED);
 });

@@ -1,5 +1,5 @@
 import type { OutputChannel } from '../api';
-import { BOUNDARY, MACHINE, MSRS } from '../state/layout';
+import { BOUNDARY, MSRS } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
 import { REFRESH_PERIOD } from '../tables/clock';
 import type { InterruptSource, PhysicalBus, PortDevice, TimedDevice } from './bus';
@@ -108,11 +108,6 @@ export class Platform implements PortDevice, InterruptSource, TimedDevice, Physi
     return this.uart.input(bytes);
   }
 
-  /** Local APIC as after an INIT of the processor. */
-  initApic(): void {
-    this.apic.reset();
-  }
-
   // Interrupts
 
   private picChanged(): void {
@@ -156,6 +151,11 @@ export class Platform implements PortDevice, InterruptSource, TimedDevice, Physi
       return vector;
     }
     return this.pic.acknowledge();
+  }
+
+  /** SDM "Local APIC State After It Receives an INIT Reset": as after power-up, but its ID, which does not change here. */
+  initialize(): void {
+    this.apic.reset();
   }
 
   /** Task-priority class, CR8. */
@@ -401,11 +401,6 @@ export class Platform implements PortDevice, InterruptSource, TimedDevice, Physi
     this.advance(now);
     const refresh = (now / REFRESH_PERIOD) & 1n ? 0x10 : 0;
     return this.misc[0] | refresh | (this.pit.speakerOut(now) ? 0x20 : 0);
-  }
-
-  /** What MACHINE.poweredOff holds: see `power.ts`. */
-  get poweredOff(): number {
-    return this.memory.u32[MACHINE.poweredOff >> 2];
   }
 }
 

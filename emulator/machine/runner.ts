@@ -2,14 +2,7 @@ import type { Stop } from '../api';
 import type { CodeCache, CodeMode } from '../codegen/code-cache';
 import { EXIT } from '../codegen/exits';
 import type { RunFunction } from '../codegen/interpreter';
-import {
-  ACTIVITY,
-  afterInstruction,
-  beforeInstruction,
-  boundary,
-  needsSingleStep,
-  needsBoundary,
-} from '../cpu/boundary';
+import { afterInstruction, beforeInstruction, boundary, needsSingleStep, needsBoundary } from '../cpu/boundary';
 import { deliverException } from '../cpu/exceptions';
 import { PENDING_KIND, VECTOR } from '../cpu/faults';
 import type { Processor } from '../cpu/processor';
@@ -17,6 +10,7 @@ import { RECORD } from '../decode/record';
 import type { Platform } from '../devices/platform';
 import { POWERED_OFF, RESET_REQUESTED } from '../devices/power';
 import { BOUNDARY, MACHINE, PENDING, SCRATCH } from '../state/layout';
+import { ACTIVITY } from '../tables/boundary-state';
 import type { VmxUnit } from '../vmx/vmx-unit';
 import type { Breakpoints } from './breakpoints';
 import { CodeModes } from './code-modes';

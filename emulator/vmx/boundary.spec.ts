@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { boundary as processorBoundary } from '../cpu/boundary';
 import { BOUNDARY } from '../state/layout';
+import { ACTIVITY } from '../tables/boundary-state';
 import { TestMachine } from './test-machine.fixture';
 
 interface Situation {
@@ -85,4 +87,17 @@ test('an exit out of HLT saves that state and leaves the host active', () => {
   const { machine } = boundary({ interruptExiting: true, activity: 1, pending: { interrupt: true } });
   assert.equal(machine.field('GUEST_ACTIVITY_STATE'), 1n);
   assert.equal(machine.cpu.field32(BOUNDARY.activity), 0);
+});
+
+test('a debug exception that exits out of HLT saves the HLT state, and leaves the host active', () => {
+  const machine = new TestMachine();
+  machine.launch(() => machine.setField('EXCEPTION_BITMAP', 2));
+  const { cpu } = machine;
+  cpu.setField32(BOUNDARY.activity, ACTIVITY.HLT);
+  cpu.setField(BOUNDARY.pendingDebug, 0x4000n);
+  assert.equal(processorBoundary(cpu), 'exited');
+  assert.equal(machine.field('VM_EXIT_INTR_INFO'), 0x8000_0301n);
+  assert.equal(machine.field('EXIT_QUALIFICATION'), 0x4000n);
+  assert.equal(machine.field('GUEST_ACTIVITY_STATE'), BigInt(ACTIVITY.HLT));
+  assert.equal(cpu.field32(BOUNDARY.activity), ACTIVITY.ACTIVE);
 });

@@ -110,8 +110,6 @@ function injectFromVmcs({ cpu, vmcs }: VmxContext): void {
   const eventType = type as EventType;
   const blocking = cpu.field32(BOUNDARY.interruptibility);
   cpu.setField32(BOUNDARY.interruptibility, blocking & ~BLOCKING_BY_STI_OR_MOV_SS);
-  // Delivery ends the HLT state.
-  cpu.setField32(BOUNDARY.activity, 0);
   injectEvent(cpu, {
     vector,
     type: eventType,

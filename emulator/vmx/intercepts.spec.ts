@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { COLD } from '../cpu/cold-table';
 import type { PlainIntercept } from '../cpu/intercepts';
+import { SEG } from '../cpu/processor';
 import { BOUNDARY, CONTROL } from '../state/layout';
 import type { ControlKey } from '../tables/vmx-controls';
 import { TestMachine } from './test-machine.fixture';
@@ -65,7 +67,7 @@ test('instructions exit by their control, or always, with their reason', () => {
 
 test('RDTSCP is #UD without "enable RDTSCP", and exits with RDTSC exiting', () => {
   const rdtscp = (machine: TestMachine, insn: ReturnType<TestMachine['record']>): void =>
-    machine.cpu.vmx.plain('RDTSCP', insn);
+    void COLD.rdtscp(machine.cpu, insn);
   assert.equal(ask(nothing, rdtscp).outcome, '#6');
   assert.equal(ask((machine) => machine.control('secondary.ENABLE_RDTSCP'), rdtscp).outcome, 'executed');
   const exit = ask((machine) => {
@@ -73,6 +75,21 @@ test('RDTSCP is #UD without "enable RDTSCP", and exits with RDTSC exiting', () =
     machine.control('primary.RDTSC_EXITING');
   }, rdtscp);
   reports(exit.machine, 51, 0n);
+});
+
+test('RDTSCP that is not enabled is #UD even where CR4.TSD forbids it', () => {
+  const forbidden = (machine: TestMachine, insn: ReturnType<TestMachine['record']>): void => {
+    const { cpu } = machine;
+    cpu.setField(CONTROL.cr4, cpu.cr4 | 4n);
+    cpu.setSegment(SEG.SS, 0x13, 0n, 0xffff_ffff, 0xc0f3);
+    COLD.rdtscp(cpu, insn);
+  };
+  assert.equal(ask(nothing, forbidden).outcome, '#6');
+  const enabled = (machine: TestMachine): void => {
+    machine.control('secondary.ENABLE_RDTSCP');
+    machine.control('primary.RDTSC_EXITING');
+  };
+  assert.equal(ask(enabled, forbidden).outcome, '#13(0)');
 });
 
 test('secondary controls are as if 0 while they are not activated', () => {

@@ -1,4 +1,11 @@
-import type { EptTranslation, GuestPhysicalAccess, Intercepts, IoAccess, PlainIntercept } from '../cpu/intercepts';
+import type {
+  EptTranslation,
+  GuestOptional,
+  GuestPhysicalAccess,
+  Intercepts,
+  IoAccess,
+  PlainIntercept,
+} from '../cpu/intercepts';
 import { TRANSITION_MADE, VECTOR } from '../cpu/faults';
 import type { DecodedRecord } from '../decode/decoded-record';
 import { BOUNDARY, VMX } from '../state/layout';
@@ -10,7 +17,7 @@ import type { PendingEvents } from './boundary';
 import { VIOLATION, walkEpt } from './ept';
 import { interruptionInformation, unblockedNmis, vmExit } from './exit';
 import type { ExitInformation } from './exit';
-import { plainExit } from './plain-intercepts';
+import { plainExit, requireEnabled } from './plain-intercepts';
 import { AT, VMX_MODE } from './vmcs';
 import type { FixedBits, VmxContext } from './vmx-context';
 
@@ -45,6 +52,10 @@ export class VmxIntercepts implements Intercepts {
   private exit(reason: number, insn: DecodedRecord, info: ExitInformation = {}): never {
     vmExit(this.context, reason, { instructionLength: insn.length, resume: false, ...info });
     throw TRANSITION_MADE;
+  }
+
+  requireEnabled(instruction: GuestOptional): void {
+    if (this.inGuest) requireEnabled(this.context, instruction);
   }
 
   plain(instruction: PlainIntercept, insn: DecodedRecord): void {

@@ -1,4 +1,4 @@
-import type { PlainIntercept } from '../cpu/intercepts';
+import type { GuestOptional, PlainIntercept } from '../cpu/intercepts';
 import { raise, VECTOR } from '../cpu/faults';
 import type { DecodedRecord } from '../decode/decoded-record';
 import { EXIT_REASON } from '../tables/exit-reasons';
@@ -11,8 +11,6 @@ interface PlainRule {
   readonly reason: number;
   /** The control that makes it exit; absent: it always does. */
   readonly control?: ControlKey;
-  /** The instruction raises #UD in the guest while this control is 0. */
-  readonly enable?: ControlKey;
 }
 
 const RULES: Readonly<Record<Exclude<PlainIntercept, 'RSM' | DescriptorInstruction>, PlainRule>> = {
@@ -24,13 +22,18 @@ const RULES: Readonly<Record<Exclude<PlainIntercept, 'RSM' | DescriptorInstructi
   WBINVD: { reason: EXIT_REASON.WBINVD, control: 'secondary.WBINVD_EXITING' },
   RDPMC: { reason: EXIT_REASON.RDPMC, control: 'primary.RDPMC_EXITING' },
   RDTSC: { reason: EXIT_REASON.RDTSC, control: 'primary.RDTSC_EXITING' },
-  RDTSCP: { reason: EXIT_REASON.RDTSCP, control: 'primary.RDTSC_EXITING', enable: 'secondary.ENABLE_RDTSCP' },
+  RDTSCP: { reason: EXIT_REASON.RDTSCP, control: 'primary.RDTSC_EXITING' },
   MWAIT: { reason: EXIT_REASON.MWAIT, control: 'primary.MWAIT_EXITING' },
   MONITOR: { reason: EXIT_REASON.MONITOR, control: 'primary.MONITOR_EXITING' },
   PAUSE: { reason: EXIT_REASON.PAUSE, control: 'primary.PAUSE_EXITING' },
   RDRAND: { reason: EXIT_REASON.RDRAND, control: 'secondary.RDRAND_EXITING' },
   RDSEED: { reason: EXIT_REASON.RDSEED, control: 'secondary.RDSEED_EXITING' },
-  INVPCID: { reason: EXIT_REASON.INVPCID, control: 'primary.INVLPG_EXITING', enable: 'secondary.ENABLE_INVPCID' },
+  INVPCID: { reason: EXIT_REASON.INVPCID, control: 'primary.INVLPG_EXITING' },
+};
+
+const ENABLED_BY: Readonly<Record<GuestOptional, ControlKey>> = {
+  RDTSCP: 'secondary.ENABLE_RDTSCP',
+  INVPCID: 'secondary.ENABLE_INVPCID',
 };
 
 type DescriptorInstruction = 'SGDT' | 'SIDT' | 'LGDT' | 'LIDT' | 'SLDT' | 'STR' | 'LLDT' | 'LTR';
@@ -55,13 +58,17 @@ interface FoundExit {
   readonly info?: ExitInformation;
 }
 
-/** The exit an instruction makes in the guest, or undefined; raises #UD where the guest may not have the instruction. */
+/** #UD of an instruction whose enabling control is 0. */
+export function requireEnabled(vmx: VmxContext, instruction: GuestOptional): void {
+  if (!vmx.vmcs.on(ENABLED_BY[instruction])) raise(VECTOR.UD);
+}
+
+/** The exit an instruction makes in the guest, or undefined. */
 export function plainExit(vmx: VmxContext, instruction: PlainIntercept, insn: DecodedRecord): FoundExit | undefined {
   // RSM outside SMM is #UD before anything else.
   if (instruction === 'RSM') return undefined;
   if (isDescriptor(instruction)) return descriptorExit(vmx, instruction, insn);
-  const { reason, control, enable } = RULES[instruction];
-  if (enable !== undefined && !vmx.vmcs.on(enable)) raise(VECTOR.UD);
+  const { reason, control } = RULES[instruction];
   if (control !== undefined && !vmx.vmcs.on(control)) return undefined;
   return { reason };
 }

@@ -59,6 +59,7 @@ export class TestMachine {
     cpu.interrupts = {
       interruptPending: () => this.vectors.length > 0,
       acknowledge: () => this.vectors.shift() ?? 0xff,
+      initialize: () => undefined,
     };
     this.vmx = createVmx(cpu, this.stopMask, {
       read: (index) => this.msrs.get(index) ?? 0n,

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BOUNDARY, CONTROL } from '../state/layout';
+import { ACTIVITY, LATCHED } from '../tables/boundary-state';
+import { boundary } from './boundary';
+import { AT, longMode, setGate } from './processor.fixture';
+import { RSP } from './registers';
+
+const SINGLE_STEP = 0x4000n;
+
+test('the single-step trap of HLT is delivered behind it and ends the HLT state', () => {
+  const { cpu, memory } = longMode();
+  setGate(memory, 1, 0x1_0000n);
+  cpu.rip = 0x4_0001n;
+  cpu.setField32(BOUNDARY.activity, ACTIVITY.HLT);
+  cpu.setField(BOUNDARY.pendingDebug, SINGLE_STEP);
+  assert.equal(boundary(cpu), 'delivered');
+  assert.equal(cpu.field32(BOUNDARY.activity), ACTIVITY.ACTIVE);
+  assert.equal(cpu.rip, 0x1_0000n);
+  assert.equal(memory.read64(Number(cpu.gpr(RSP))), 0x4_0001n);
+  assert.equal(cpu.field(CONTROL.dr + 48) & SINGLE_STEP, SINGLE_STEP);
+  assert.equal(cpu.field(BOUNDARY.pendingDebug), 0n);
+});
+
+test('a trap does not end shutdown', () => {
+  const { cpu, memory } = longMode();
+  setGate(memory, 1, 0x1_0000n);
+  cpu.setField32(BOUNDARY.activity, ACTIVITY.SHUTDOWN);
+  cpu.setField(BOUNDARY.pendingDebug, SINGLE_STEP);
+  assert.equal(boundary(cpu), undefined);
+  assert.equal(cpu.field32(BOUNDARY.activity), ACTIVITY.SHUTDOWN);
+});
+
+test('an NMI and an interrupt wake a processor from HLT', () => {
+  for (const nmi of [true, false]) {
+    const { cpu, memory } = longMode();
+    setGate(memory, 2, 0x1_2000n);
+    setGate(memory, 0x30, 0x1_3000n);
+    cpu.rflags = 0x202;
+    cpu.setField32(BOUNDARY.activity, ACTIVITY.HLT);
+    if (nmi) cpu.setField32(BOUNDARY.latched, LATCHED.NMI);
+    else cpu.interrupts = { interruptPending: () => true, acknowledge: () => 0x30, initialize: () => undefined };
+    assert.equal(boundary(cpu), 'delivered');
+    assert.equal(cpu.field32(BOUNDARY.activity), ACTIVITY.ACTIVE);
+    assert.equal(cpu.rip, nmi ? 0x1_2000n : 0x1_3000n);
+  }
+});
+
+test('INIT resets the processor and its local APIC', () => {
+  const { cpu } = longMode();
+  const initialized: number[] = [];
+  cpu.interrupts = {
+    interruptPending: () => false,
+    acknowledge: () => 0,
+    initialize: (processor) => void initialized.push(processor),
+  };
+  cpu.setGpr(RSP, BigInt(AT.stack));
+  cpu.setField32(BOUNDARY.latched, LATCHED.INIT);
+  assert.equal(boundary(cpu), undefined);
+  assert.deepEqual(initialized, [0]);
+  assert.equal(cpu.rip, 0xfff0n);
+  assert.equal(cpu.gpr(RSP), 0n);
+  assert.equal(cpu.field32(BOUNDARY.latched), 0);
+});

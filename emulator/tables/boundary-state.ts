@@ -1,0 +1,15 @@
+/** BOUNDARY.activity, and activity state of a VMCS: SDM "Guest Non-Register State". */
+export const ACTIVITY = { ACTIVE: 0, HLT: 1, SHUTDOWN: 2, WAIT_FOR_SIPI: 3 } as const;
+
+/** BOUNDARY.interruptibility, and interruptibility state of a VMCS. */
+export const BLOCKING = {
+  STI: 1,
+  MOV_SS: 2,
+  SMI: 4,
+  NMI: 8,
+  ENCLAVE: 0x10,
+  /** Of one instruction: STI's or MOV SS's. */ SHADOW: 3,
+} as const;
+
+/** Bits of BOUNDARY.latched: requests that wait for the boundary. */
+export const LATCHED = { NMI: 1, INIT: 2, SIPI: 4, VECTOR_SHIFT: 8, VECTOR_MASK: 0xff00 } as const;
