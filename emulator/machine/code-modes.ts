@@ -25,6 +25,8 @@ export class CodeModes {
   private readonly known = new Map<string, CodeMode>();
   private nextIndex = 0;
   private readonly long: CodeMode = this.intern(64, 8, true, 0n, undefined);
+  /** The mode given last: most look-ups are of the same one. */
+  private last = this.long;
 
   /** The mode the processor is in. */
   current(cpu: Processor): CodeMode {
@@ -33,13 +35,18 @@ export class CodeModes {
     const base = cpu.base(SEG.CS);
     const flatCode = base === 0n && cpu.limit(SEG.CS) === FOUR_GIB;
     const flat = flatCode && isFlatData(cpu, SEG.SS) && isFlatData(cpu, SEG.DS) && isFlatData(cpu, SEG.ES);
-    return this.intern(
-      code & DEFAULT_BIG ? 32 : 16,
-      cpu.access(SEG.SS) & DEFAULT_BIG ? 4 : 2,
-      flat,
-      base,
-      flatCode ? undefined : cpu.limit(SEG.CS),
-    );
+    const codeSize = code & DEFAULT_BIG ? 32 : 16;
+    const stackSize = cpu.access(SEG.SS) & DEFAULT_BIG ? 4 : 2;
+    const csLimit = flatCode ? undefined : cpu.limit(SEG.CS);
+    const { last } = this;
+    const same =
+      last.codeSize === codeSize &&
+      last.stackSize === stackSize &&
+      last.flat === flat &&
+      last.csLimit === csLimit &&
+      last.csBase === base;
+    if (!same) this.last = this.intern(codeSize, stackSize, flat, base, csLimit);
+    return this.last;
   }
 
   private intern(
