@@ -75,17 +75,6 @@ describe('the packaged extension', () => {
       },
     ));
 
-  it('runs the machine in a process of its own', () =>
-    debug(
-      { program: at('hello-vmx', 'build', 'hello-vmx.elf').fsPath, stopOnEntry: true },
-      async (session, { threadId }) => {
-        await session.customRequest('continue', { threadId });
-        const before = Date.now();
-        await new Promise((resolve) => setTimeout(resolve, 20));
-        assert.ok(Date.now() - before < 1000, 'the extension host answers while the machine runs');
-      },
-    ));
-
   for (const mistake of ['control', 'host-selector', 'guest-cs', 'guest-rflags', 'link-pointer']) {
     it(`explains the planted mistake "${mistake}" with fields, required and actual bits, and the remedy`, () =>
       debug(
