@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { Layer, LayerState, MachineConfig, Stop, StopMask, Transition } from '../emulator/api';
 import type { LoadedImage } from '../emulator/boot/loaded-image';
 import { commandLine } from './command-line';
-import type { BootableMachine, CliHost, Sink } from './host';
+import { WriteFailure, type BootableMachine, type CliHost, type Sink } from './host';
 
 /** Smallest Multiboot image: the header with load addresses, and HLT. */
 const IMAGE = new Uint8Array(
@@ -151,7 +151,8 @@ async function strata(
     },
     openFile: (path) => {
       if (path.startsWith('/no/')) throw Object.assign(new Error(path), { code: 'ENOENT' });
-      return sink(path);
+      const full = new WriteFailure(`--serial ${path}: cannot be written.`);
+      return path === '/full' ? { ...sink(path), write: () => Promise.reject(full) } : sink(path);
     },
     now: () => 1500,
     interrupted: () => false,
@@ -296,12 +297,15 @@ test('bad input gives one sentence that names the place, and status 2', async ()
     [['k.elf', '--memory', '1K'], /^strata: --memory 1K: RAM must be a multiple of 64K/],
     [['k.elf', '--max-instructions', 'many'], /^strata: --max-instructions many: not a number of instructions/],
     [['k.elf', '--module', 'none.img x'], /^strata: none\.img: there is no such file/],
-    [['k.elf', '--break', 'exit =='], /^strata: --break: column \d+: /],
+    [['k.elf', '--break', 'exit =='], /^strata: --break: Column \d+: /],
+    [['k.elf', '--seed', '-1'], /^strata: --seed -1: not a number of at most 64 bits/],
+    [['k.elf', '--seed', '0x10000000000000000'], /^strata: --seed 0x10000000000000000: not a number/],
     [['k.elf', '--serial', '/no/where'], /^strata: --serial \/no\/where: there is no such/],
     [['k.elf', '--entry', '0x10'], /^strata: --entry is for flat binaries/],
     [['k.elf', '--load-address', 'x'], /^strata: --load-address x: not an address/],
-    [['k.elf', '--nonsense'], /unknown option '--nonsense'/],
-    [[], /missing required argument 'image'/],
+    [['k.elf', '--nonsense'], /^strata: unknown option '--nonsense'; see strata run --help\.\n$/],
+    [['k.elf', 'l.elf'], /^strata: too many arguments/],
+    [[], /^strata: missing required argument 'image'/],
   ];
   for (const [words, pattern] of cases) {
     const got = await strata(['run', ...words]);
@@ -309,6 +313,25 @@ test('bad input gives one sentence that names the place, and status 2', async ()
     assert.match(got.stderr, pattern);
     assert.equal(got.stderr.trim().split('\n').length, 1, got.stderr);
     assert.equal(got.image, undefined);
+  }
+});
+
+test('a full disk behind --serial is one sentence, and status 2', async () => {
+  const script: readonly Script[] = [{ stop: { kind: 'poweroff', status: 33, reset: false }, serial: 'text' }];
+  const got = await strata(['run', 'k.elf', '--serial', '/full'], script);
+  assert.deepEqual([got.status, got.stderr], [2, 'strata: --serial /full: cannot be written.\n']);
+});
+
+test('with --json every refusal is one line of JSON, also that of an option', async () => {
+  for (const words of [['missing.elf'], ['k.elf', '--nonsense'], ['k.elf', 'l.elf'], ['k.elf', '--memory', '1'], []]) {
+    const got = await strata(['run', ...words, '--json']);
+    const refusal = JSON.parse(got.stderr) as {
+      readonly ended: string;
+      readonly status: number;
+      readonly error: string;
+    };
+    assert.deepEqual([refusal.ended, refusal.status, got.status], ['bad-input', 2, 2]);
+    assert.match(refusal.error, /^[^\n]+\.$/);
   }
 });
 

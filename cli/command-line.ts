@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { EXIT_STATUS } from './exit-status';
 import type { CliHost } from './host';
-import { runCommand, type RunOptions } from './run-command';
+import { refuse, runCommand, type RunOptions } from './run-command';
 
 const RUN_HELP = `
 IMAGE is a Multiboot 1 image (ELF32, ELF64, or with load addresses in its header), or with
@@ -29,7 +29,7 @@ Exit status:
   ${EXIT_STATUS.break}    stopped by --break
   ${EXIT_STATUS.livelock}    no instruction retires any more: exceptions lead to exceptions without end
   ${EXIT_STATUS.limit}  stopped by --max-instructions
-  ${EXIT_STATUS.interrupted}  interrupted (Ctrl+C)
+  ${EXIT_STATUS.interrupted}  interrupted (Ctrl+C), or nobody reads the output any more
 `;
 
 /** Carries out a command line (without program and script names); gives the exit status. */
@@ -45,6 +45,8 @@ export async function commandLine(words: readonly string[], host: CliHost): Prom
     .configureOutput({
       writeOut: (text) => write(host.stdout, text),
       writeErr: (text) => write(host.stderr, text),
+      // Said in the form of every other refusal, below.
+      outputError: () => undefined,
     });
   program
     .command('run')
@@ -70,6 +72,13 @@ export async function commandLine(words: readonly string[], host: CliHost): Prom
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     status = error.exitCode === 0 ? 0 : EXIT_STATUS.badInput;
+    if (status !== 0 && error.code !== 'commander.help') {
+      const problem = error.message
+        .replace(/^error: /, '')
+        .replaceAll('\n', ' ')
+        .replace(/\.$/, '');
+      await refuse(`${problem}; see strata run --help.`, words.includes('--json'), host);
+    }
   }
   await pending;
   return status;

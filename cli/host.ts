@@ -6,9 +6,12 @@ export interface BootableMachine extends Machine {
   load(image: LoadedImage): void;
 }
 
+/** Output cannot be written any more; the message is a sentence that names the place. */
+export class WriteFailure extends Error {}
+
 /** A stream the command writes to. */
 export interface Sink {
-  /** Resolves when there is room again. */
+  /** Resolves when there is room again; rejects with a `WriteFailure`. */
   write(bytes: Uint8Array): Promise<void>;
   /** Resolves when everything is written. */
   end(): Promise<void>;
@@ -26,7 +29,7 @@ export interface CliHost {
   openFile(path: string): Sink;
   /** Wall-clock milliseconds. */
   now(): number;
-  /** True once the person has asked to stop. */
+  /** True once the person has asked to stop, or nobody reads standard output any more. */
   interrupted(): boolean;
   /** Lets signals and output through. */
   breathe(): Promise<void>;

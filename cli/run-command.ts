@@ -4,9 +4,9 @@ import { loadImage } from '../emulator/boot/load-image';
 import type { LoadedImage } from '../emulator/boot/loaded-image';
 import type { BootModule } from '../emulator/boot/multiboot';
 import { EXIT_STATUS } from './exit-status';
-import type { CliHost, Sink } from './host';
+import { WriteFailure, type CliHost, type Sink } from './host';
 import { runGuest } from './run-guest';
-import { parseAddress, parseCount, parseMemory, type Parsed } from './size';
+import { parseAddress, parseCount, parseMemory, parseSeed, type Parsed } from './size';
 import { exitStatus, humanSummary, jsonSummary } from './summary';
 
 /** Options of `strata run` as typed. */
@@ -47,15 +47,27 @@ export async function runCommand(path: string, options: RunOptions, host: CliHos
     serial = options.serial === 'stdout' ? host.stdout : open(options.serial, host);
   } catch (error) {
     if (!(error instanceof BadInput)) throw error;
-    await say(
-      host,
-      options.json
-        ? `${JSON.stringify({ ended: 'bad-input', status: EXIT_STATUS.badInput, error: error.sentence })}\n`
-        : `strata: ${error.sentence}\n`,
-    );
-    return EXIT_STATUS.badInput;
+    return refuse(error.sentence, options.json, host);
   }
+  try {
+    return await run(plan, serial, options, host);
+  } catch (error) {
+    if (!(error instanceof WriteFailure)) throw error;
+    return refuse(error.message, options.json, host);
+  }
+}
 
+/** Says why the command cannot do what it is asked to; gives the exit status. */
+export async function refuse(sentence: string, json: boolean, host: CliHost): Promise<number> {
+  const status = EXIT_STATUS.badInput;
+  await say(
+    host,
+    json ? `${JSON.stringify({ ended: 'bad-input', status, error: sentence })}\n` : `strata: ${sentence}\n`,
+  );
+  return status;
+}
+
+async function run(plan: Plan, serial: Sink, options: RunOptions, host: CliHost): Promise<number> {
   const machine = host.createMachine({ memory: plan.memory, cpuModel: 'strata', seed: plan.seed });
   machine.load(plan.image);
   let waiting: Uint8Array[] = [];
@@ -125,7 +137,7 @@ function prepare(path: string, options: RunOptions, host: CliHost): Plan {
   return {
     image: result.image,
     memory,
-    seed: BigInt(must(parseAddress('--seed', options.seed))),
+    seed: must(parseSeed('--seed', options.seed)),
     maxInstructions,
     condition: options.break === undefined ? undefined : condition(options.break),
   };
@@ -134,7 +146,7 @@ function prepare(path: string, options: RunOptions, host: CliHost): Plan {
 function condition(text: string): Condition {
   const parsed = parseCondition(text);
   if (parsed.ok) return parsed.condition;
-  throw new BadInput(`--break: column ${parsed.error.column}: ${parsed.error.message}`);
+  throw new BadInput(`--break: ${parsed.error.message}`);
 }
 
 /** `FILE`, or `FILE ARGUMENTS` in one word of the shell; the guest sees the whole, with the file's name without its folder. */
@@ -163,6 +175,7 @@ function open(path: string, host: CliHost): Sink {
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file; check the path.',
+  ENODEV: 'this is a device, not a file.',
   EISDIR: 'this is a folder, not a file.',
   EACCES: 'permission denied.',
   ERR_FS_FILE_TOO_LARGE: 'larger than 2 GiB; no machine has room for it.',

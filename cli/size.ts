@@ -27,6 +27,15 @@ export function parseCount(option: string, text: string): Parsed<number> {
   return { ok: true, value };
 }
 
+/** Seed of the machine's random source, 64 bits: decimal or 0x. */
+export function parseSeed(option: string, text: string): Parsed<bigint> {
+  if (/^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(text)) {
+    const value = BigInt(text);
+    if (value < 1n << 64n) return { ok: true, value };
+  }
+  return { ok: false, error: `${option} ${text}: not a number of at most 64 bits; write for example 7 or 0x1234.` };
+}
+
 /** A physical address: decimal or 0x. */
 export function parseAddress(option: string, text: string): Parsed<number> {
   const value = /^(0x[0-9a-f]+|\d+)$/i.test(text) ? Number(text) : NaN;

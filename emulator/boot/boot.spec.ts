@@ -229,6 +229,9 @@ test('a damaged image is refused with a sentence that names file, place and reme
   refused(new Uint8Array(0), /^kernel\.elf: the file is empty\.$/);
   refused(elf32.subarray(0, 20), /header is cut off at 20 of 52 bytes/);
   refused(elf64.subarray(0, 0x1000 + 30), /cut off|program header/);
+  for (const elf of [elf32, elf64]) {
+    refused(elf.subarray(0, elf.length - 1), /section headers at file offset 0x[0-9a-f]+ lie outside .* it is cut off/);
+  }
   refused(Uint8Array.of(1, 2, 3, 4), /neither a Multiboot image nor an ELF file/);
   refused(readFileSync('/bin/true'), /ELF file without a Multiboot header/);
   refused(

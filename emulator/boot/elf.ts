@@ -33,6 +33,9 @@ const LAYOUT = {
     programOffset: 28,
     programEntrySize: 42,
     programCount: 44,
+    sectionOffset: 32,
+    sectionEntrySize: 46,
+    sectionCount: 48,
     program: { size: 32, offset: 4, virtual: 8, physical: 12, fileSize: 16, memorySize: 20 },
   },
   64: {
@@ -41,6 +44,9 @@ const LAYOUT = {
     programOffset: 32,
     programEntrySize: 54,
     programCount: 56,
+    sectionOffset: 40,
+    sectionEntrySize: 58,
+    sectionCount: 60,
     program: { size: 56, offset: 8, virtual: 16, physical: 24, fileSize: 32, memorySize: 40 },
   },
 } as const;
@@ -92,6 +98,15 @@ export function readElf(bytes: Uint8Array, name: string): ElfResult {
   if (tableOffset + BigInt(count * entrySize) > BigInt(bytes.length)) {
     return fail(
       `the ELF program headers at file offset ${hex(tableOffset)} lie outside the ${bytes.length} bytes of the file; it is cut off or damaged.`,
+    );
+  }
+
+  // Linkers put the section headers last, so they tell of a file that lost its end behind the last segment.
+  const sections = address(layout.sectionOffset);
+  const sectionBytes = view.getUint16(layout.sectionCount, true) * view.getUint16(layout.sectionEntrySize, true);
+  if (sections + BigInt(sectionBytes) > BigInt(bytes.length)) {
+    return fail(
+      `the ELF section headers at file offset ${hex(sections)} lie outside the ${bytes.length} bytes of the file; it is cut off or damaged.`,
     );
   }
 
