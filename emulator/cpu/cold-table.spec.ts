@@ -161,3 +161,22 @@ test('a far return that cannot set the accessed bit of its code segment leaves R
   );
   assert.equal(cpu.gpr(RSP), top);
 });
+
+test('MOV to CR3 under PAE paging is #GP(0) where the table has reserved bits set or is not RAM', () => {
+  const fixture = longMode();
+  const { cpu, memory } = fixture;
+  cpu.setField(CONTROL.efer, 0n);
+  cpu.setSegment(SEG.CS, SELECTOR.code, 0n, 0xffff_ffff, 0xc09b);
+  cpu.mmu.contextChanged();
+  const load = (table: bigint): number | undefined => {
+    cpu.setGpr(RAX, table);
+    return faultOf(() => run(fixture, 'mov_to_cr', 3n, 4))?.vector;
+  };
+  memory.write64(0x8000, 0x1_0001n);
+  assert.equal(load(0x8000n), undefined);
+  assert.equal(cpu.field(CONTROL.pdpte), 0x1_0001n);
+  memory.write64(0x8018, 0x1_0003n);
+  assert.equal(load(0x8000n), 13);
+  assert.equal(load(0xffff_0000n), 13, 'all ones');
+  assert.equal(cpu.field(CONTROL.pdpte), 0x1_0001n);
+});

@@ -4,6 +4,7 @@ import { CR0_DEFINED, CR4, CR4_IMPLEMENTED, EFER } from '../tables/control-regis
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { raise, VECTOR } from './faults';
 import { operandLinear, readRegister, readSource, requireCpl0, writeDestination, writeRegister } from './operands';
+import { loadPdptes, pdpteTable, usesPaePaging } from './pdptes';
 import { type Processor, SEG } from './processor';
 
 const PE = 1n;
@@ -23,21 +24,14 @@ function checkFixed(cpu: Processor, register: 0 | 4, value: bigint): void {
 }
 
 /** Loads the PDPTEs of PAE paging; #GP(0) and no change if one has reserved bits set. */
-function loadPdptes(cpu: Processor, cr3: bigint): void {
-  const table = cr3 & 0xffff_ffe0n;
-  const reserved = 0x1e6n | ~((1n << BigInt(cpu.model.physicalBits)) - 1n);
-  let at = Number(table);
+function reloadPdptes(cpu: Processor, cr3: bigint): void {
+  let table = pdpteTable(cr3);
   if (cpu.vmx.ept) {
     const access = { read: true, write: false, fetch: false, linear: undefined, pagingStructure: true };
-    const { physical } = cpu.vmx.translate(at, access);
-    at = physical - (physical % 4096) + (at % 4096);
+    const { physical } = cpu.vmx.translate(table, access);
+    table = physical - (physical % 4096) + (table % 4096);
   }
-  const entries = [0, 1, 2, 3].map((i) => {
-    const physical = at + i * 8;
-    return cpu.memory.isRam(physical, 8) ? cpu.memory.read64(physical) : cpu.bus.read(physical, 8);
-  });
-  if (entries.some((entry) => (entry & 1n) !== 0n && (entry & reserved) !== 0n)) refuse();
-  entries.forEach((entry, i) => cpu.setField(CONTROL.pdpte + i * 8, entry));
+  if (!loadPdptes(cpu, table)) refuse();
 }
 
 /** MOV to CR0 with all its consistency rules, SDM "Control Registers"; host-owned bits keep their real value. */
@@ -57,8 +51,8 @@ export function writeCr0(cpu: Processor, written: bigint): void {
     if (cpu.is64Bit || (cpu.cr4 & BigInt(CR4.PCIDE)) !== 0n) refuse();
     efer &= ~LMA;
   }
-  const pae = paging && (cpu.cr4 & PAE) !== 0n && (efer & LMA) === 0n;
-  if (pae && ((old ^ value) & (PG | 0x6000_0000n)) !== 0n) loadPdptes(cpu, cpu.cr3);
+  const pae = usesPaePaging({ cr0: value, cr4: cpu.cr4, efer });
+  if (pae && ((old ^ value) & (PG | 0x6000_0000n)) !== 0n) reloadPdptes(cpu, cpu.cr3);
   cpu.setField(CONTROL.cr0, value);
   cpu.setField(CONTROL.efer, efer);
   if (toggled) cpu.mmu.flush(true);
@@ -71,7 +65,7 @@ export function writeCr3(cpu: Processor, written: bigint): void {
   const keep = pcids && value >> 63n !== 0n;
   if (keep) value &= ~(1n << 63n);
   if (cpu.longMode && value >> BigInt(cpu.model.physicalBits)) refuse();
-  if (!cpu.longMode && (cpu.cr0 & PG) !== 0n && (cpu.cr4 & PAE) !== 0n) loadPdptes(cpu, value);
+  if (usesPaePaging(cpu)) reloadPdptes(cpu, value);
   cpu.setField(CONTROL.cr3, value);
   // PCID is a tag of the context to be flushed.
   cpu.mmu.contextChanged();
@@ -87,8 +81,8 @@ export function writeCr4(cpu: Processor, written: bigint): void {
   checkFixed(cpu, 4, value);
   if (cpu.longMode && (value & PAE) === 0n) refuse();
   const changed = (old ^ value) & FLUSHING;
-  const pae = !cpu.longMode && (cpu.cr0 & PG) !== 0n && (value & PAE) !== 0n;
-  if (pae && changed !== 0n) loadPdptes(cpu, cpu.cr3);
+  const pae = usesPaePaging({ cr0: cpu.cr0, cr4: value, efer: cpu.efer });
+  if (pae && changed !== 0n) reloadPdptes(cpu, cpu.cr3);
   cpu.setField(CONTROL.cr4, value);
   if (changed !== 0n) cpu.mmu.flush(true);
   cpu.mmu.contextChanged();

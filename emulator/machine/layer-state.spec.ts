@@ -51,6 +51,20 @@ describe('the state of a running layer', () => {
     assert.equal(state.segment('FS').base, 0x1234n);
   });
 
+  test('refuses control registers that do not agree, and a RIP the mode cannot have', () => {
+    const rip = state.rip;
+    const cr0 = state.control('CR0');
+    const efer = state.control('EFER');
+    assert.match(state.setRegister('RIP', 0x8000_0000_0000n) ?? '', /^RIP must be canonical: bits 63 to 47 /);
+    assert.match(state.setRegister('CR0', cr0 & ~0x8000_0000n) ?? '', /^EFER\.LMA is 1 exactly while CR0\.PG/);
+    assert.match(state.setRegister('CR0', cr0 & ~1n) ?? '', /^CR0\.PG = 1 needs CR0\.PE = 1\./);
+    assert.match(state.setRegister('CR4', state.control('CR4') & ~0x20n) ?? '', /needs CR4\.PAE = 1/);
+    assert.match(state.setRegister('EFER', efer & ~0x400n) ?? '', /^EFER\.LMA/);
+    assert.deepEqual([state.rip, state.control('CR0'), state.control('EFER')], [rip, cr0, efer]);
+    assert.equal(state.setRegister('CR0', cr0 | 8n), undefined);
+    assert.equal(state.setRegister('RIP', 0xffff_8000_0000_0000n), undefined);
+  });
+
   test('reads and writes memory across pages, up to where nothing is mapped', () => {
     const bytes = Uint8Array.from({ length: 8192 }, (_, i) => i % 251);
     assert.equal(state.poke(0x2_0ff0n, bytes), bytes.length);

@@ -69,13 +69,9 @@ export class ImageState implements LayerState {
       this.setGpr(register.number, register.shift, register.bits, unsigned);
       return undefined;
     }
-    const written =
-      register.kind === 'control'
-        ? this.image.setControl(register.name, unsigned)
-        : this.image.setSegment(register.name, register.part, unsigned);
-    return written
-      ? undefined
-      : `${name} of a layer at rest is not kept anywhere it could be changed; let the layer run first.`;
+    return register.kind === 'control'
+      ? this.image.setControl(register.name, unsigned)
+      : this.image.setSegment(register.name, register.part, unsigned);
   }
 
   private setGpr(number: number, shift: number, bits: number, value: bigint): void {

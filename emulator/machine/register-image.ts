@@ -1,7 +1,9 @@
-import { type Processor, SEG } from '../cpu/processor';
+import type { Processor } from '../cpu/processor';
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, SEGMENT_ORDER, type SegmentName } from '../state/layout';
+import { BLOCKING } from '../tables/boundary-state';
 import { FIELD, type VmcsFieldName } from '../tables/vmcs-fields';
 import { type ControlKey, controlMask } from '../tables/vmx-controls';
+import { preparePaging, refuseRip } from './register-rules';
 
 /** Registers that are not general ones. */
 export type ControlName =
@@ -29,10 +31,11 @@ export interface RegisterImage {
   setGpr(number: number, value: bigint): void;
   /** 0 where the layer does not have the register now. */
   control(name: ControlName): bigint;
-  /** False where the register cannot be written in this layer now. */
-  setControl(name: ControlName, value: bigint): boolean;
+  /** @returns why the register cannot have this value in this layer now, in a sentence; undefined where it has been written */
+  setControl(name: ControlName, value: bigint): string | undefined;
   segment(name: SegmentName, part: SegmentPart): bigint;
-  setSegment(name: SegmentName, part: SegmentPart, value: bigint): boolean;
+  /** As `setControl`. */
+  setSegment(name: SegmentName, part: SegmentPart, value: bigint): string | undefined;
   table(name: TableName, part: 'base' | 'limit'): bigint;
   /** The guest's EPT pointer where EPT is on for it. */
   readonly eptp: bigint | undefined;
@@ -54,7 +57,11 @@ const RUNNING_CONTROL: Readonly<Partial<Record<ControlName, number>>> = {
 };
 
 /** Control registers that translation depends on; changing another one leaves the TLB, which is state, as it is. */
-const TRANSLATION: readonly ControlName[] = ['CR0', 'CR3', 'CR4', 'EFER'];
+const TRANSLATION = { CR0: 'cr0', CR3: 'cr3', CR4: 'cr4', EFER: 'efer' } as const;
+const isTranslation = (name: ControlName): name is keyof typeof TRANSLATION => name in TRANSLATION;
+
+const notKept = (name: string): string =>
+  `${name} of a layer at rest is not kept anywhere it could be changed; let the layer run first.`;
 
 /** The layer that executes next: its registers are the processor's. */
 export class RunningImage implements RegisterImage {
@@ -75,24 +82,32 @@ export class RunningImage implements RegisterImage {
     if (name === 'CR8') return BigInt(this.taskPriority.taskPriority);
     return this.cpu.field(RUNNING_CONTROL[name] ?? 0);
   }
-  setControl(name: ControlName, value: bigint): boolean {
+  setControl(name: ControlName, value: bigint): string | undefined {
+    const refused = this.prepare(name, value);
+    if (refused !== undefined) return refused;
     if (name === 'RIP') {
       this.cpu.rip = value;
       // A shadow belonged to the instruction that would have come next.
-      this.cpu.setField32(BOUNDARY.interruptibility, this.cpu.field32(BOUNDARY.interruptibility) & ~3);
+      this.cpu.setField32(BOUNDARY.interruptibility, this.cpu.field32(BOUNDARY.interruptibility) & ~BLOCKING.SHADOW);
     } else if (name === 'RFLAGS') this.cpu.rflags = Number(value & 0x3f_7fd5n);
     else if (name === 'CR8') this.taskPriority.taskPriority = Number(value & 15n);
     else this.cpu.setField(RUNNING_CONTROL[name] ?? 0, value);
-    if (TRANSLATION.includes(name)) this.cpu.mmu.flush(true);
+    if (isTranslation(name)) this.cpu.mmu.flush(true);
     this.cpu.mmu.contextChanged();
-    return true;
+    return undefined;
+  }
+  private prepare(name: ControlName, value: bigint): string | undefined {
+    if (name === 'RIP') return refuseRip(this.cpu, value);
+    if (!isTranslation(name)) return undefined;
+    const { cr0, cr3, cr4, efer } = this.cpu;
+    return preparePaging(this.cpu, { cr0, cr3, cr4, efer, [TRANSLATION[name]]: value });
   }
   segment(name: SegmentName, part: SegmentPart): bigint {
     const index = SEGMENT_ORDER.indexOf(name);
     if (part === 'base') return this.cpu.base(index);
     return BigInt(this.cpu[part](index));
   }
-  setSegment(name: SegmentName, part: SegmentPart, value: bigint): boolean {
+  setSegment(name: SegmentName, part: SegmentPart, value: bigint): string | undefined {
     const index = SEGMENT_ORDER.indexOf(name);
     const now = { selector: 0n, base: 0n, limit: 0n, access: 0n };
     for (const each of SEGMENT_PARTS) now[each] = each === part ? value : this.segment(name, each);
@@ -104,7 +119,7 @@ export class RunningImage implements RegisterImage {
       Number(now.access & 0x1_ffffn),
     );
     this.cpu.mmu.contextChanged();
-    return true;
+    return undefined;
   }
   table(name: TableName, part: 'base' | 'limit'): bigint {
     const lower = name === 'GDTR' ? 'gdtr' : 'idtr';
@@ -201,14 +216,14 @@ abstract class RestingImage implements RegisterImage {
     return (controls & BigInt(controlMask(mode))) === 0n ? kept : kept | LONG_MODE;
   }
   protected abstract readonly eferControls: EferControls;
-  setControl(name: ControlName, value: bigint): boolean {
+  setControl(name: ControlName, value: bigint): string | undefined {
     const field = this.controls[name];
-    if (field === undefined) return false;
+    if (field === undefined) return notKept(name);
     this.vmcs.write(FIELD[field], value);
-    return true;
+    return undefined;
   }
   abstract segment(name: SegmentName, part: SegmentPart): bigint;
-  abstract setSegment(name: SegmentName, part: SegmentPart, value: bigint): boolean;
+  abstract setSegment(name: SegmentName, part: SegmentPart, value: bigint): string | undefined;
   abstract table(name: TableName, part: 'base' | 'limit'): bigint;
   abstract readonly eptp: bigint | undefined;
 }
@@ -238,9 +253,9 @@ export class RestingGuestImage extends RestingImage {
   segment(name: SegmentName, part: SegmentPart): bigint {
     return this.vmcs.read(this.fieldOf(name, part));
   }
-  setSegment(name: SegmentName, part: SegmentPart, value: bigint): boolean {
+  setSegment(name: SegmentName, part: SegmentPart, value: bigint): string | undefined {
     this.vmcs.write(this.fieldOf(name, part), value);
-    return true;
+    return undefined;
   }
   table(name: TableName, part: 'base' | 'limit'): bigint {
     return this.vmcs.read(FIELD[`GUEST_${name}_${part === 'base' ? 'BASE' : 'LIMIT'}`]);
@@ -283,13 +298,10 @@ export class RestingRootImage extends RestingImage {
     if (name === 'TR') return HOST_TASK;
     return name === 'LDTR' || this.segment(name, 'selector') === 0n ? UNUSABLE : HOST_DATA;
   }
-  setSegment(): boolean {
-    return false;
+  setSegment(name: SegmentName): string {
+    return notKept(name);
   }
   table(name: TableName, part: 'base' | 'limit'): bigint {
     return part === 'limit' ? HOST_TABLE_LIMIT : this.vmcs.read(FIELD[`HOST_${name}_BASE`]);
   }
 }
-
-/** The segment register that code is fetched through. */
-export const CODE_SEGMENT = SEGMENT_ORDER[SEG.CS];

@@ -86,7 +86,12 @@ export class PageWalker {
   private entryLow = 0;
   private entryHigh = 0;
 
-  constructor(private readonly cpu: Processor) {}
+  /** Bits of an address's high word within the physical-address width. */
+  private readonly physicalHigh: number;
+
+  constructor(private readonly cpu: Processor) {
+    this.physicalHigh = 2 ** (cpu.model.physicalBits - 32) - 1;
+  }
 
   /** Translates, or raises #PF, or makes an EPT exit. */
   walk(low: number, high: number, kind: number): WalkResult {
@@ -139,7 +144,7 @@ export class PageWalker {
 
   private walkLong(low: number, high: number, kind: number, efer: number): WalkResult {
     const { cpu } = this;
-    const physicalHigh = 2 ** (cpu.model.physicalBits - 32) - 1;
+    const { physicalHigh } = this;
     const reservedHigh = (0x000f_ffff & ~physicalHigh) | (efer & EFER.NXE ? 0 : NX_HIGH);
     let table = (cpu.field32(CONTROL.cr3) & ~0xfff) >>> 0;
     table += (cpu.field32(CONTROL.cr3 + 4) & physicalHigh) * 2 ** 32;
@@ -178,7 +183,7 @@ export class PageWalker {
 
   private walkPae(low: number, kind: number, efer: number): WalkResult {
     const { cpu } = this;
-    const physicalHigh = 2 ** (cpu.model.physicalBits - 32) - 1;
+    const { physicalHigh } = this;
     const reservedHigh = (0x7fff_ffff & ~physicalHigh) | (efer & EFER.NXE ? 0 : NX_HIGH);
     const pdpte = (CONTROL.pdpte >> 2) + (low >>> 30) * 2;
     if ((cpu.memory.u32[pdpte] & PTE.P) === 0) this.fault(low, 0, kind, 0);

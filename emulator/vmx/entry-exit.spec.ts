@@ -323,3 +323,22 @@ test('a guest entered in HLT stays there; STI blocking is loaded and an exit end
   assert.equal(blocked.interruptibility, 0);
   assert.equal(blocked.field('GUEST_INTERRUPTIBILITY_STATE'), 1n);
 });
+
+test('an entry to a guest with PAE paging fails where its PDPTEs are not in RAM: they read as all ones', () => {
+  for (const [cr3, reason] of [
+    [0xffff_0000, 0x8000_0021n],
+    [0x7000, undefined],
+  ] as const) {
+    const machine = new TestMachine();
+    machine.launch(() => {
+      machine.control('entry.IA32E_MODE_GUEST', false);
+      machine.setField('GUEST_IA32_EFER', 0);
+      machine.setField('GUEST_CS_AR', 0xc09b);
+      machine.setField('GUEST_CR3', cr3);
+    });
+    assert.equal(machine.inGuest, reason === undefined);
+    if (reason === undefined) continue;
+    assert.equal(machine.field('VM_EXIT_REASON'), reason);
+    assert.equal(machine.field('EXIT_QUALIFICATION'), 2n);
+  }
+});

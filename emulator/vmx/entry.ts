@@ -3,6 +3,7 @@ import { COLD } from '../cpu/cold';
 import type { ColdResult } from '../cpu/cold';
 import { injectEvent } from '../cpu/exceptions';
 import type { EventType } from '../cpu/exceptions';
+import { loadPdptes, pdpteTable, usesPaePaging } from '../cpu/pdptes';
 import { BOUNDARY, CONTROL, VMX } from '../state/layout';
 import { EVENT_TYPE, decodeInterruption } from '../tables/interruption-info';
 import { EXIT_REASON } from '../tables/exit-reasons';
@@ -11,7 +12,6 @@ import { evaluateChecks } from './checks/evaluate';
 import type { EntryCheck } from './checks/check';
 import { failEntry } from './exit';
 import { loadMsrs } from './msr-lists';
-import { usesPaePaging } from './pdptes';
 import { TRANSITION_KIND } from './transitions';
 import { AT, VMX_MODE } from './vmcs';
 import { vmFailValid } from './vm-results';
@@ -91,13 +91,12 @@ function enterGuest(vmx: VmxContext): ColdResult {
 
 /** From the fields where EPT is on; else from the table at CR3, which the checks have found loadable. */
 function loadGuestPdptes({ cpu, vmcs }: VmxContext): void {
+  if (!vmcs.on('secondary.ENABLE_EPT')) {
+    loadPdptes(cpu, pdpteTable(cpu.cr3));
+    return;
+  }
   const fields = [AT.GUEST_PDPTE0, AT.GUEST_PDPTE1, AT.GUEST_PDPTE2, AT.GUEST_PDPTE3];
-  const table = Number(cpu.cr3 & 0xffff_ffe0n);
-  fields.forEach((at, index) => {
-    const inTable = table + index * 8;
-    const fromMemory = (): bigint => (cpu.memory.isRam(inTable, 8) ? cpu.memory.read64(inTable) : 0n);
-    cpu.setField(CONTROL.pdpte + index * 8, vmcs.on('secondary.ENABLE_EPT') ? vmcs.get(at) : fromMemory());
-  });
+  fields.forEach((at, index) => cpu.setField(CONTROL.pdpte + index * 8, vmcs.get(at)));
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { DeliveredEvent } from '../cpu/exceptions';
+import { loadPdptes, pdpteTable, usesPaePaging } from '../cpu/pdptes';
 import type { Processor } from '../cpu/processor';
 import { BOUNDARY, CONTROL, VMX } from '../state/layout';
 import { EVENT_TYPE } from '../tables/interruption-info';
@@ -8,7 +9,6 @@ import { controlMask } from '../tables/vmx-controls';
 import { VMX_ABORT } from '../tables/vmx-abort';
 import type { CheckFailure } from '../api';
 import { loadMsrs, storeMsrs } from './msr-lists';
-import { reservedPdpteBits, usesPaePaging } from './pdptes';
 import { TRANSITION_KIND } from './transitions';
 import { AT, VMX_MODE } from './vmcs';
 import { elapsedInSlice } from './vmx-context';
@@ -120,23 +120,12 @@ function loadHostState(vmx: VmxContext, beginsNmi: boolean): number {
   const nmi = beginsNmi ? BLOCKING_BY_NMI : cpu.field32(BOUNDARY.interruptibility) & BLOCKING_BY_NMI;
   cpu.setField32(BOUNDARY.interruptibility, nmi);
   cpu.setField32(VMX.mode, VMX_MODE.ROOT);
-  if (usesPaePaging(cpu) && !loadHostPdptes(vmx)) return VMX_ABORT.HOST_PDPTES;
+  if (usesPaePaging(cpu) && !loadPdptes(cpu, pdpteTable(cpu.cr3))) return VMX_ABORT.HOST_PDPTES;
   const count = vmcs.get32(AT.VM_EXIT_MSR_LOAD_COUNT);
   if (count > 0 && loadMsrs(vmx, vmcs.get(AT.VM_EXIT_MSR_LOAD_ADDR), count) !== 0) return VMX_ABORT.LOAD_HOST_MSRS;
   if (withoutVpid) cpu.mmu.flushVpid(0);
   cpu.mmu.contextChanged();
   return 0;
-}
-
-function loadHostPdptes({ cpu }: VmxContext): boolean {
-  const table = Number(cpu.cr3 & 0xffff_ffe0n);
-  for (let index = 0; index < 4; index++) {
-    const at = table + index * 8;
-    const entry = cpu.memory.isRam(at, 8) ? cpu.memory.read64(at) : cpu.bus.read(at, 8);
-    if ((entry & 1n) !== 0n && (entry & reservedPdpteBits(cpu)) !== 0n) return false;
-    cpu.setField(CONTROL.pdpte + index * 8, entry);
-  }
-  return true;
 }
 
 /** A VMX abort: the indicator goes to the region, the processor to shutdown. */

@@ -1,3 +1,4 @@
+import { isLoadablePdpte } from '../../tables/pdptes';
 import { FIELD } from '../../tables/vmcs-fields';
 import { controlFields, hexOf, isOne, section } from './check';
 import type { CheckRow, EntryCheck } from './check';
@@ -12,19 +13,17 @@ function usesPae(v: VmcsReader): boolean {
   return !guest64(v) && (v.u32(GUEST_CR0) & 0x8000_0000) !== 0 && (v.u32(GUEST_CR4) & 0x20) !== 0;
 }
 
-/** A PDPTE that is present has bits 2:1, 8:5 and those beyond the physical-address width clear. */
-function pdpteHolds(v: VmcsReader, low: number, high: number): boolean {
-  return (low & 1) === 0 || ((low & 0x1e6) === 0 && high >>> (v.limits.physicalBits - 32) === 0);
-}
+/** What no RAM answers for reads as all ones. */
+const NO_RAM = 0xffff_ffff;
 
 /** Without EPT the PDPTEs come from the table at CR3. */
 function inMemory(v: VmcsReader): boolean {
   const table = v.u32(GUEST_CR3) & ~31;
   for (let n = 0; n < 4; n++) {
     const at = (table >>> 0) + n * 8;
-    const low = v.physical32(at);
-    const high = v.physical32(at + 4);
-    if (low !== undefined && high !== undefined && !pdpteHolds(v, low, high)) return false;
+    const low = v.physical32(at) ?? NO_RAM;
+    const high = v.physical32(at + 4) ?? NO_RAM;
+    if (!isLoadablePdpte(low, high, v.limits.physicalBits)) return false;
   }
   return true;
 }
@@ -35,7 +34,7 @@ const FROM_FIELDS = ([0, 1, 2, 3] as const).map((n): CheckRow => {
     id: `guest-pdpte${n}`,
     qualification: 2,
     fields: [encoding, ...MODE_FIELDS],
-    holds: (v) => !ept(v) || !usesPae(v) || pdpteHolds(v, v.u32(encoding), v.high32(encoding)),
+    holds: (v) => !ept(v) || !usesPae(v) || isLoadablePdpte(v.u32(encoding), v.high32(encoding), v.limits.physicalBits),
     rule: `If "enable EPT" is 1 and the guest will use PAE paging, reserved bits of GUEST_PDPTE${n} are 0 if it is present.`,
     required: (v) => `bits 2:1, 8:5 and 63:${v.limits.physicalBits} of GUEST_PDPTE${n} = 0`,
     actual: (v) => `GUEST_PDPTE${n} = ${hexOf(v, encoding)}`,
