@@ -23,7 +23,7 @@ import { operandLinear } from './operands';
 import { type Processor, SEG } from './processor';
 import { R11, RCX, RDX, RSP } from './registers';
 import { dropInnerSegments, isProtected, nestedTask } from './segments';
-import { canonical, currentStack, setStackPointer, StackReader, StackWriter } from './stack';
+import { currentStack, setStackPointer, StackReader, StackWriter } from './stack';
 import { changeableFlags, mergeFlags } from './system';
 
 type Size = 2 | 4 | 8;
@@ -33,7 +33,7 @@ const isLongCode = (cpu: Processor, access: number): boolean => cpu.longMode && 
 
 /** #GP(0) unless an offset may be executed in a code segment. */
 function checkTarget(cpu: Processor, code: Descriptor, offset: bigint): void {
-  if (isLongCode(cpu, code.access) ? !canonical(offset) : offset > BigInt(code.limit)) raise(VECTOR.GP, 0);
+  if (isLongCode(cpu, code.access) ? !cpu.isCanonical(offset) : offset > BigInt(code.limit)) raise(VECTOR.GP, 0);
 }
 
 /** Code descriptor that a far jump, call or return names; `#GP(selector)` where there is none. */
@@ -186,7 +186,7 @@ function callInner(cpu: Processor, gate: CallGate, code: Descriptor, returnRip: 
   const old = { ss: cpu.selector(SEG.SS), rsp: cpu.gpr(RSP), stack: currentStack(cpu) };
   const fresh = cpu.longMode ? undefined : stackFromTss(cpu, code.dpl, 0);
   const top = fresh ? fresh.pointer : rspFromTss(cpu, code.dpl, 0);
-  if (!fresh && !canonical(top)) raise(VECTOR.SS, 0);
+  if (!fresh && !cpu.isCanonical(top)) raise(VECTOR.SS, 0);
   const flat = { base: 0n, limit: 0xffff_ffff, access: 0, flat: true };
   const stack = new StackWriter(cpu, fresh ? fresh.segment : flat, top, gate.size);
   stack.push(old.ss);
@@ -387,7 +387,7 @@ function sysret(cpu: Processor, insn: DecodedRecord): ColdResult {
   if (cpu.cpl !== 0) raise(VECTOR.GP, 0);
   const long = insn.size === 8;
   const target = cpu.gpr(RCX);
-  if (long && !canonical(target)) raise(VECTOR.GP, 0);
+  if (long && !cpu.isCanonical(target)) raise(VECTOR.GP, 0);
   const selectors = Number(cpu.field(MSRS.star) >> 48n);
   cpu.rip = long ? target : target & 0xffff_ffffn;
   cpu.rflags = (Number(cpu.gpr(R11) & 0xffff_ffffn) & SYSRET_FLAGS) | 2;
@@ -413,7 +413,7 @@ function sysexit(cpu: Processor, insn: DecodedRecord): ColdResult {
   const cs = Number(cpu.field(MSRS.sysenterCs) & 0xffffn);
   if (!isProtected(cpu) || cpu.cpl !== 0 || (cs & 0xfffc) === 0) raise(VECTOR.GP, 0);
   const long = insn.size === 8;
-  if (long && !(canonical(cpu.gpr(RCX)) && canonical(cpu.gpr(RDX)))) raise(VECTOR.GP, 0);
+  if (long && !(cpu.isCanonical(cpu.gpr(RCX)) && cpu.isCanonical(cpu.gpr(RDX)))) raise(VECTOR.GP, 0);
   const width = long ? 64 : 32;
   const offset = long ? 32 : 16;
   cpu.rip = BigInt.asUintN(width, cpu.gpr(RDX));

@@ -17,7 +17,7 @@ import {
 import { raise, VECTOR } from './faults';
 import { type Processor, SEG } from './processor';
 import { RSP } from './registers';
-import { canonical, currentStack, setStackPointer, type StackSegment, StackWriter } from './stack';
+import { currentStack, setStackPointer, type StackSegment, StackWriter } from './stack';
 
 /** An event on its way through the IDT. */
 export interface GateEvent {
@@ -250,7 +250,7 @@ function deliverLong(cpu: Processor, event: GateEvent): void {
   const cpl = inner ? code.dpl : cpu.cpl;
   const ist = high & 7;
   const top = ist > 0 ? rspFromTss(cpu, 3 + ist, ext) : inner ? rspFromTss(cpu, code.dpl, ext) : cpu.gpr(RSP);
-  if (!canonical(top)) refuse(cpu, VECTOR.SS, ext, `the stack pointer for IDT gate ${vector} is not canonical`);
+  if (!cpu.isCanonical(top)) refuse(cpu, VECTOR.SS, ext, `the stack pointer for IDT gate ${vector} is not canonical`);
   const stack = new StackWriter(cpu, FLAT_STACK, top & ~0xfn, 8);
   stack.push(cpu.selector(SEG.SS));
   stack.push(cpu.gpr(RSP));
@@ -261,7 +261,7 @@ function deliverLong(cpu: Processor, event: GateEvent): void {
   stack.check(cpl === 3, () =>
     refuse(cpu, VECTOR.SS, ext, `the frame for IDT gate ${vector} is not at canonical addresses`),
   );
-  if (!canonical(offset)) refuse(cpu, VECTOR.GP, ext, `IDT gate ${vector} points to a non-canonical address`);
+  if (!cpu.isCanonical(offset)) refuse(cpu, VECTOR.GP, ext, `IDT gate ${vector} points to a non-canonical address`);
   const access = markAccessed(cpu, code);
   if (inner) loadNull(cpu, SEG.SS, cpl, cpl);
   loadSegment(cpu, SEG.CS, (selector & 0xfffc) | cpl, { ...code, access });

@@ -3,7 +3,6 @@ import { EFER } from '../tables/control-registers';
 import { APIC_BASE, FEATURE_CONTROL, MSR_BY_INDEX, type MsrRule } from '../tables/msrs';
 import { raise, VECTOR } from './faults';
 import { type Processor, SEG } from './processor';
-import { canonical } from './stack';
 
 /** MSRs implemented by another unit. */
 export interface MsrHook {
@@ -61,7 +60,7 @@ export function writeMsr(cpu: Processor, index: number, value: bigint, time = cp
         cpu.setField(MSRS.tscAdjust, BigInt.asUintN(64, value - time));
         return;
       }
-      if (!canonical(value)) refuse();
+      if (!cpu.isCanonical(value)) refuse();
       cpu.setBase(msr.computation === 'fs-base' ? SEG.FS : SEG.GS, value);
   }
 }
@@ -78,7 +77,7 @@ const bytesIn = (value: bigint, allowed: ReadonlySet<number>): boolean => {
 function applyRule(cpu: Processor, rule: MsrRule, field: number, value: bigint): void {
   switch (rule) {
     case 'canonical':
-      if (!canonical(value)) refuse();
+      if (!cpu.isCanonical(value)) refuse();
       break;
     case 'pat':
       if (!bytesIn(value, PAT_TYPES)) refuse();

@@ -4,6 +4,7 @@ import type { DecodedRecord } from '../decode/decoded-record';
 import { CONTROL, FLAGS, GPR, RIP, SCRATCH, SEGMENT, SEGMENTS, SEGMENT_SIZE, MACHINE, PSEUDO } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
 import type { CpuModel } from '../tables/cpu-models';
+import { isCanonical } from '../mmu/canonical';
 import type { Mmu } from '../mmu/mmu';
 import type { Intercepts } from './intercepts';
 import type { FaultStep } from '../api';
@@ -125,6 +126,11 @@ export class Processor {
   /** Current privilege level: SS.DPL, as the SDM defines it for VMX. */
   get cpl(): number {
     return (this.access(SEG.SS) >> 5) & 3;
+  }
+
+  /** Canonical in this processor's linear-address width. */
+  isCanonical(address: bigint): boolean {
+    return isCanonical(address, this.model.linearBits);
   }
 
   // Control registers

@@ -21,7 +21,7 @@ import { raise, VECTOR } from './faults';
 import { operandLinear, readSource, requireCpl0, requireProtected, writeDestination, writeRegister } from './operands';
 import { type Processor, SEG } from './processor';
 import { RSP } from './registers';
-import { canonical, currentStack, setStackPointer, StackReader, StackWriter } from './stack';
+import { currentStack, setStackPointer, StackReader, StackWriter } from './stack';
 
 export const isProtected = (cpu: Processor): boolean => (cpu.field32(CONTROL.cr0) & CR0.PE) !== 0;
 
@@ -148,7 +148,7 @@ function systemDescriptor(cpu: Processor, selector: number, types: readonly numb
   if (!descriptor.present) raise(VECTOR.NP, code);
   if (!cpu.longMode) return descriptor;
   const base = readWideBase(cpu, descriptor);
-  if (base === undefined || !canonical(base)) raise(VECTOR.GP, code);
+  if (base === undefined || !cpu.isCanonical(base)) raise(VECTOR.GP, code);
   return { ...descriptor, base };
 }
 

@@ -1,3 +1,4 @@
+import { isCanonicalAccess } from '../mmu/canonical';
 import { RSP } from './registers';
 import { ACCESS_RIGHTS } from './descriptors';
 import { raise, VECTOR } from './faults';
@@ -14,8 +15,6 @@ export interface StackSegment {
   readonly flat: boolean;
 }
 
-export const canonical = (address: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, address)) === address;
-
 /** The stack in force. */
 export function currentStack(cpu: Processor): StackSegment {
   return { base: cpu.base(SEG.SS), limit: cpu.limit(SEG.SS), access: cpu.access(SEG.SS), flat: cpu.is64Bit };
@@ -26,8 +25,8 @@ export const pointerBits = (stack: StackSegment): number =>
   stack.flat ? 64 : stack.access & ACCESS_RIGHTS.BIG ? 32 : 16;
 
 /** Whether `length` bytes at an offset lie in the stack segment. */
-export function inStack(stack: StackSegment, offset: bigint, length: number): boolean {
-  if (stack.flat) return canonical(offset) && canonical(BigInt.asUintN(64, offset + BigInt(length - 1)));
+export function inStack({ model }: Processor, stack: StackSegment, offset: bigint, length: number): boolean {
+  if (stack.flat) return isCanonicalAccess(offset, length, model.linearBits);
   if (stack.access & ACCESS_RIGHTS.UNUSABLE) return false;
   const first = Number(offset);
   const last = first + length - 1;
@@ -74,7 +73,7 @@ export class StackWriter {
   /** Faults now if a push would: `refused` for the segment's limits or a non-canonical address, #PF from the MMU. */
   check(user: boolean, refused: () => never): void {
     for (let i = 0; i < this.values.length; i++) {
-      if (!inStack(this.stack, this.offset(i), this.size)) refused();
+      if (!inStack(this.cpu, this.stack, this.offset(i), this.size)) refused();
     }
     for (let i = 0; i < this.values.length; i++) {
       this.cpu.mmu.probeWriteAs(linearOf(this.stack, this.offset(i)), this.size, user);
@@ -107,7 +106,7 @@ export class StackReader {
   }
 
   pop(): bigint {
-    if (!inStack(this.stack, this.at, this.size)) raise(VECTOR.SS, this.errorCode);
+    if (!inStack(this.cpu, this.stack, this.at, this.size)) raise(VECTOR.SS, this.errorCode);
     const value = this.cpu.mmu.read(linearOf(this.stack, this.at), this.size);
     this.skip(this.size);
     return value;

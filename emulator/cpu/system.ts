@@ -17,7 +17,7 @@ import {
 } from './operands';
 import { type Processor, SEG } from './processor';
 import { RAX, RBX, RCX, RDX } from './registers';
-import { canonical, currentStack, pointerBits, setStackPointer, StackReader } from './stack';
+import { currentStack, pointerBits, setStackPointer, StackReader } from './stack';
 
 const ud: ColdInstruction = () => raise(VECTOR.UD);
 
@@ -137,7 +137,7 @@ const loadTable =
     const newLimit = cpu.mmu.read(operandLinear(cpu, insn, 2, false), 2);
     let newBase = cpu.mmu.read(operandLinear(cpu, insn, wide, false, 2n), wide);
     if (!cpu.is64Bit && insn.size === 2) newBase &= 0xff_ffffn;
-    if (!canonical(newBase)) raise(VECTOR.GP, 0);
+    if (!cpu.isCanonical(newBase)) raise(VECTOR.GP, 0);
     cpu.setField(base, newBase);
     cpu.setField32(limit, Number(newLimit));
     return COLD.LEAVE;
@@ -207,7 +207,7 @@ const writeBase =
   (cpu, insn) => {
     requireFsGsBase(cpu);
     const value = readRegister(cpu, insn.s, insn.size);
-    if (!canonical(value)) raise(VECTOR.GP, 0);
+    if (!cpu.isCanonical(value)) raise(VECTOR.GP, 0);
     cpu.setBase(segment, value);
     return COLD.NEXT;
   };

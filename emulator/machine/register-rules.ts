@@ -1,6 +1,5 @@
 import type { Processor } from '../cpu/processor';
 import { loadPdptes, type PagingRegisters, pdpteTable, usesPaePaging } from '../cpu/pdptes';
-import { isCanonical } from '../mmu/canonical';
 import { CR0, CR4, EFER } from '../tables/control-registers';
 
 /** What CR0, CR4 and EFER must agree on; the processor has no behaviour for a state that breaks one. */
@@ -26,9 +25,8 @@ const RULES: readonly Rule[] = [
 /** Why the processor cannot have this RIP in its present mode, in a sentence; undefined where it can. */
 export function refuseRip(cpu: Processor, rip: bigint): string | undefined {
   if (!cpu.is64Bit) return rip >> 32n === 0n ? undefined : 'RIP has 32 bits outside 64-bit mode.';
-  const { linearBits } = cpu.model;
-  if (isCanonical(rip, linearBits)) return undefined;
-  return `RIP must be canonical: bits 63 to ${linearBits - 1} of 0x${rip.toString(16)} are not all equal.`;
+  if (cpu.isCanonical(rip)) return undefined;
+  return `RIP must be canonical: bits 63 to ${cpu.model.linearBits - 1} of 0x${rip.toString(16)} are not all equal.`;
 }
 
 /**

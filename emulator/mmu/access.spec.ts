@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ACCESS } from '../codegen/exits';
 import { faultOf, longMode, mapPage, setLevel } from '../cpu/processor.fixture';
+import { SEG } from '../cpu/processor';
 import { CONTROL, INLINE, INLINE_BANK_SIZE, RAM_BASE, SCRATCH } from '../state/layout';
 import { PAGE } from '../state/memory';
 import { peekLinear } from './peek';
@@ -90,6 +91,22 @@ test('a non-canonical address is #GP(0), or #SS(0) for the stack', () => {
     assert.equal(faultOf(() => access.slowLoad(linear, 8))?.vector, 13, linear.toString(16));
     assert.equal(faultOf(() => access.slowLoad(linear, 8 | ACCESS.STACK))?.vector, 12);
   }
+});
+
+test('an access that wraps from the top of the address space to its bottom goes on at 0', () => {
+  const { cpu, access, memory } = longMode();
+  // The last page: PML4, PDPT, PD and PT entries 511, on tables of their own.
+  memory.write64(0x2_0ff8, 0x3_0007n);
+  memory.write64(0x3_0ff8, 0x3_1007n);
+  memory.write64(0x3_1ff8, 0x3_2007n);
+  memory.write64(0x3_2ff8, BigInt(PAGE_AT) | 7n);
+  memory.write32(PAGE_AT + 0xffc, 0x1111_2222);
+  memory.write32(0, 0x3333_4444);
+  const top = 0xffff_ffff_ffff_fffcn;
+  assert.equal(cpu.mmu.linear(SEG.SS, top, 8, false, 8), top);
+  assert.equal(cpu.mmu.read(top, 8), 0x3333_4444_1111_2222n);
+  access.slowStore(top, 0x5555_6666_7777_8888n, ACCESS.WRITE | 8);
+  assert.deepEqual([memory.read32(PAGE_AT + 0xffc), memory.read32(0)], [0x7777_8888, 0x5555_6666]);
 });
 
 test('a stale translation lives until INVLPG', () => {

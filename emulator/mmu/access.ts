@@ -15,6 +15,7 @@ import {
 } from '../state/layout';
 import { type MachineMemory, PAGE } from '../state/memory';
 import { CR0, CR4, EFER, RFLAGS } from '../tables/control-registers';
+import { isCanonicalAccess } from './canonical';
 import { InlineMaps } from './inline-maps';
 import type { Mmu } from './mmu';
 import { segmentLinear } from './segmentation';
@@ -41,6 +42,8 @@ export class MemoryAccess implements Mmu {
   private readonly context: TlbContext = { vpid: 0, pcid: 0, eptpLow: 0, eptpHigh: 0 };
   private eptp = 0n;
   private paged = false;
+  /** High word of the last 4 GBytes of the lower canonical half: below it no access reaches a non-canonical address. */
+  private readonly lowerHalfTop: number;
   /** Supervisor and user kinds of the present privilege. */
   private userKind = 0;
   /** Linear address as two words, the second of a crossing access behind it. */
@@ -51,6 +54,7 @@ export class MemoryAccess implements Mmu {
 
   constructor(private readonly cpu: Processor) {
     this.memory = cpu.memory;
+    this.lowerHalfTop = 2 ** (cpu.model.linearBits - 33) - 1;
     this.walker = new PageWalker(cpu);
     this.maps = new InlineMaps(cpu.memory);
     this.tlb = new Tlb(cpu.memory, (low, high) => this.maps.dropLinear(low, high));
@@ -98,9 +102,7 @@ export class MemoryAccess implements Mmu {
 
   /** Raises #GP(0) or #SS(0) unless all of the access is canonical. */
   private checkCanonical(linear: bigint, size: number, stack: boolean): void {
-    const end = linear + BigInt(size - 1);
-    if (BigInt.asUintN(64, BigInt.asIntN(48, linear)) === linear && BigInt.asUintN(64, BigInt.asIntN(48, end)) === end)
-      return;
+    if (isCanonicalAccess(linear, size, this.cpu.model.linearBits)) return;
     raise(stack ? VECTOR.SS : VECTOR.GP, 0);
   }
 
@@ -109,7 +111,7 @@ export class MemoryAccess implements Mmu {
     let address = BigInt.asUintN(64, linear);
     const long = this.cpu.longMode;
     if (!long) address &= 0xffff_ffffn;
-    else if (high32(address) >= 0x7fff) this.checkCanonical(address, size, stack);
+    else if (high32(address) >= this.lowerHalfTop) this.checkCanonical(address, size, stack);
     const within = 4096 - (low32(address) & 0xfff);
     if (within < size) {
       const next = address + BigInt(within);

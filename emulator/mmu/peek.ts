@@ -1,6 +1,7 @@
 import type { EptTranslation } from '../cpu/intercepts';
 import type { MachineMemory } from '../state/memory';
 import { CR0, CR4, EFER } from '../tables/control-registers';
+import { isCanonical } from './canonical';
 
 /** An address space of any layer, at rest or running. */
 export interface AddressSpace {
@@ -62,6 +63,8 @@ const LEVELS_LONG: readonly Level[] = [
   { shift: 21n, bits: 9n, large: true },
   { shift: 12n, bits: 9n, large: false },
 ];
+/** Bits of a linear address that 4-level paging translates. */
+const LONG_LINEAR_BITS = Number(LEVELS_LONG[0].shift + LEVELS_LONG[0].bits);
 const LEVELS_PAE: readonly Level[] = [{ shift: 30n, bits: 2n, large: false }, ...LEVELS_LONG.slice(2)];
 
 function walk(
@@ -73,7 +76,7 @@ function walk(
   const long = (space.efer & BigInt(EFER.LMA)) !== 0n;
   const address = long ? BigInt.asUintN(64, linear) : linear & 0xffff_ffffn;
   if ((space.cr0 & BigInt(CR0.PG)) === 0n) return address;
-  if (long && BigInt.asUintN(64, BigInt.asIntN(48, address)) !== address) return undefined;
+  if (long && !isCanonical(address, LONG_LINEAR_BITS)) return undefined;
   const pae = long || (space.cr4 & BigInt(CR4.PAE)) !== 0n;
   const entrySize = pae ? 8 : 4;
   const large4M = (space.cr4 & BigInt(CR4.PSE)) !== 0n;

@@ -2,11 +2,10 @@ import { raise, VECTOR } from '../cpu/faults';
 import { type Processor, SEG } from '../cpu/processor';
 import { CR0 } from '../tables/control-registers';
 import { CONTROL } from '../state/layout';
+import { isCanonicalAccess } from './canonical';
 
 const UNUSABLE = 0x1_0000;
 const BIG = 0x4000;
-
-const canonical = (address: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, address)) === address;
 
 /** Linear address of an offset in a segment, SDM "Segmentation": limit, type and canonical checks by #GP(0) or #SS(0). */
 export function segmentLinear(
@@ -22,7 +21,7 @@ export function segmentLinear(
   if (cpu.is64Bit) {
     const linear =
       segment === SEG.FS || segment === SEG.GS ? BigInt.asUintN(64, truncated + cpu.base(segment)) : truncated;
-    if (!canonical(linear) || !canonical(BigInt.asUintN(64, linear + BigInt(size - 1)))) raise(vector, 0);
+    if (!isCanonicalAccess(linear, size, cpu.model.linearBits)) raise(vector, 0);
     return linear;
   }
   const access = cpu.access(segment);

@@ -38,13 +38,9 @@ export function invalidateVpid(vmx: VmxContext, insn: DecodedRecord): ColdResult
   const [low, linear] = readDescriptor(cpu, insn);
   if (low >> 16n !== 0n) return vmFail(vmx, VM_ERROR.INVALID_OPERAND);
   if (type !== INVVPID.ALL && low === 0n) return vmFail(vmx, VM_ERROR.INVALID_OPERAND);
-  if (type === INVVPID.ADDRESS && !isCanonical(linear, cpu.model.linearBits)) {
+  if (type === INVVPID.ADDRESS && !cpu.isCanonical(linear)) {
     return vmFail(vmx, VM_ERROR.INVALID_OPERAND);
   }
   cpu.mmu.flushVpid(type === INVVPID.ALL ? undefined : Number(low));
   return vmSucceed(vmx);
-}
-
-function isCanonical(linear: bigint, linearBits: number): boolean {
-  return BigInt.asUintN(64, BigInt.asIntN(linearBits, linear)) === linear;
 }
