@@ -92,6 +92,7 @@ async function run(plan: Plan, serial: Sink, options: RunOptions, host: CliHost)
       await host.breathe();
     },
     () => host.interrupted(),
+    () => host.now(),
   );
   const figures = { milliseconds: host.now() - start, stats: options.stats };
   await flush();
