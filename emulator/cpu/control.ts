@@ -1,9 +1,18 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { BOUNDARY, CONTROL, GPR } from '../state/layout';
+import { ACTIVITY } from '../tables/boundary-state';
 import { CR0_DEFINED, CR4, CR4_IMPLEMENTED, EFER } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { raise, VECTOR } from './faults';
-import { operandLinear, readRegister, readSource, requireCpl0, writeDestination, writeRegister } from './operands';
+import {
+  operandLinear,
+  operandOffset,
+  readRegister,
+  readSource,
+  requireCpl0,
+  writeDestination,
+  writeRegister,
+} from './operands';
 import { loadPdptes, pdpteTable, usesPaePaging } from './pdptes';
 import { type Processor, SEG } from './processor';
 
@@ -199,11 +208,9 @@ function smsw(cpu: Processor, insn: DecodedRecord): ColdResult {
 
 function invlpg(cpu: Processor, insn: DecodedRecord): ColdResult {
   requireCpl0(cpu);
-  const { base, index, scale, disp, segment } = insn;
-  const offset = cpu.field(base) + (cpu.field(index) << BigInt(scale)) + disp;
-  const based = !cpu.is64Bit || segment >= SEG.FS;
-  const truncated = BigInt.asUintN(insn.addressSize * 8, offset) + (based ? cpu.base(segment) : 0n);
-  const linear = BigInt.asUintN(widthOf(cpu) * 8, truncated);
+  const based = !cpu.is64Bit || insn.segment >= SEG.FS;
+  const base = based ? cpu.base(insn.segment) : 0n;
+  const linear = BigInt.asUintN(widthOf(cpu) * 8, operandOffset(cpu, insn) + base);
   cpu.vmx.invlpg(linear, insn);
   cpu.mmu.invalidatePage(linear);
   return COLD.LEAVE;
@@ -212,7 +219,7 @@ function invlpg(cpu: Processor, insn: DecodedRecord): ColdResult {
 function hlt(cpu: Processor, insn: DecodedRecord): ColdResult {
   requireCpl0(cpu);
   if (cpu.vmx.plainExits('HLT', insn)) return COLD.EXITED;
-  cpu.setField32(BOUNDARY.activity, 1);
+  cpu.setField32(BOUNDARY.activity, ACTIVITY.HLT);
   return COLD.LEAVE;
 }
 

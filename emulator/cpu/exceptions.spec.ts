@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES } from '../state/layout';
-import { combine, deliverException, deliverInterrupt, deliverNmi, EVENT_TYPE, injectEvent } from './exceptions';
+import { EVENT_TYPE } from '../tables/interruption-info';
+import { combine, deliverException, deliverInterrupt, deliverNmi, injectEvent } from './exceptions';
 import { AT, longMode, mapPage, SELECTOR, setGate, setLevel } from './processor.fixture';
 import { SEG } from './processor';
 import { RSP } from './registers';
@@ -80,7 +81,7 @@ test('a page fault while delivering an interrupt is delivered by itself', () => 
 
 test('classes of double faults are those of the SDM', () => {
   const event = (vector: number): Parameters<typeof combine>[0] => ({
-    type: EVENT_TYPE.EXCEPTION,
+    type: EVENT_TYPE.HARDWARE_EXCEPTION,
     vector,
     errorCode: undefined,
     instructionLength: 0,

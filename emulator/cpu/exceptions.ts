@@ -1,20 +1,13 @@
 import type { FaultStep } from '../api';
 import { FLAGS, BOUNDARY, CONTROL } from '../state/layout';
-import { ACTIVITY } from '../tables/boundary-state';
+import { ACTIVITY, BLOCKING } from '../tables/boundary-state';
+import { EVENT_TYPE } from '../tables/interruption-info';
 import { GuestFault, TransitionMade, VECTOR } from './faults';
 import { deliverThroughGate } from './gates';
 import type { Processor } from './processor';
 
-/** Interruption types, VMCS encoding (SDM "VM-Entry Interruption-Information Field"). */
-export const EVENT_TYPE = {
-  EXTERNAL: 0,
-  NMI: 2,
-  EXCEPTION: 3,
-  SOFTWARE_INTERRUPT: 4,
-  PRIVILEGED_SOFTWARE_EXCEPTION: 5,
-  SOFTWARE_EXCEPTION: 6,
-} as const;
-export type EventType = (typeof EVENT_TYPE)[keyof typeof EVENT_TYPE];
+/** Interruption types of events that are delivered (SDM "VM-Entry Interruption-Information Field"). */
+export type EventType = Exclude<(typeof EVENT_TYPE)[keyof typeof EVENT_TYPE], typeof EVENT_TYPE.OTHER_EVENT>;
 
 /** An event being delivered: what IDT-vectoring information is made from. */
 export interface DeliveredEvent {
@@ -39,7 +32,7 @@ type FaultClass = 'benign' | 'contributory' | 'page' | 'double';
 
 /** SDM "Interrupt 8: Double Fault Exception", table of classes. */
 function classOf(event: DeliveredEvent): FaultClass {
-  if (event.type !== EVENT_TYPE.EXCEPTION) return 'benign';
+  if (event.type !== EVENT_TYPE.HARDWARE_EXCEPTION) return 'benign';
   switch (event.vector) {
     case VECTOR.DE:
     case VECTOR.TS:
@@ -84,7 +77,7 @@ function recordFault(cpu: Processor, fault: Fault): void {
 }
 
 const exceptionEvent = (vector: number, errorCode: number | undefined): DeliveredEvent => ({
-  type: EVENT_TYPE.EXCEPTION,
+  type: EVENT_TYPE.HARDWARE_EXCEPTION,
   vector,
   errorCode,
   instructionLength: 0,
@@ -103,7 +96,7 @@ function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, injec
     if (failed === 'exited') return finish(cpu, 'exited');
     if (failed === undefined) {
       // The shadow of STI or MOV SS was the interrupted instruction's.
-      cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) & ~3);
+      cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) & ~BLOCKING.SHADOW);
       return finish(cpu, 'delivered');
     }
     const second = exceptionEvent(failed.vector, failed.errorCode);
@@ -125,7 +118,8 @@ function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, injec
 }
 
 /** Faults resume their instruction with RF set, so that an instruction breakpoint is not met twice. */
-const isFault = ({ type, vector }: DeliveredEvent): boolean => type === EVENT_TYPE.EXCEPTION && vector !== VECTOR.DB;
+const isFault = ({ type, vector }: DeliveredEvent): boolean =>
+  type === EVENT_TYPE.HARDWARE_EXCEPTION && vector !== VECTOR.DB;
 
 /** Undefined if delivered, else the fault it met. */
 function tryDeliver(
@@ -197,13 +191,17 @@ export function deliverException(cpu: Processor, fault: Fault): Delivery {
 /** Delivers an acknowledged external interrupt. */
 export function deliverInterrupt(cpu: Processor, vector: number): Delivery {
   cpu.faultChain.length = 0;
-  return deliver(cpu, { type: EVENT_TYPE.EXTERNAL, vector, errorCode: undefined, instructionLength: 0 }, cpu.rip);
+  return deliver(
+    cpu,
+    { type: EVENT_TYPE.EXTERNAL_INTERRUPT, vector, errorCode: undefined, instructionLength: 0 },
+    cpu.rip,
+  );
 }
 
 /** Delivers an NMI; further ones are blocked until IRET. */
 export function deliverNmi(cpu: Processor): Delivery {
   cpu.faultChain.length = 0;
-  cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) | 8);
+  cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) | BLOCKING.NMI);
   return deliver(
     cpu,
     { type: EVENT_TYPE.NMI, vector: VECTOR.NMI, errorCode: undefined, instructionLength: 0 },
@@ -244,7 +242,7 @@ const RF = 0x1_0000;
 export function injectEvent(cpu: Processor, event: DeliveredEvent): Delivery {
   cpu.faultChain.length = 0;
   if (event.type === EVENT_TYPE.NMI) {
-    cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) | 8);
+    cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) | BLOCKING.NMI);
   }
   const software = event.type >= EVENT_TYPE.SOFTWARE_INTERRUPT;
   const next = BigInt.asUintN(cpu.is64Bit ? 64 : 32, cpu.rip + BigInt(event.instructionLength));

@@ -1,5 +1,6 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { BOUNDARY, MSRS } from '../state/layout';
+import { BLOCKING } from '../tables/boundary-state';
 import { EFER, RFLAGS } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import {
@@ -304,12 +305,12 @@ const retFar =
 
 /** IRET unblocks NMIs, whatever becomes of it afterwards. */
 function unblockNmi(cpu: Processor): void {
-  cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) & ~8);
+  cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) & ~BLOCKING.NMI);
 }
 
 function iret(cpu: Processor, insn: DecodedRecord): ColdResult {
   const size = sizeOf(insn);
-  cpu.nmiUnblockedBy = (cpu.field32(BOUNDARY.interruptibility) & 8) !== 0 ? cpu.ripOf(insn) : undefined;
+  cpu.nmiUnblockedBy = (cpu.field32(BOUNDARY.interruptibility) & BLOCKING.NMI) !== 0 ? cpu.ripOf(insn) : undefined;
   unblockNmi(cpu);
   if (isProtected(cpu) && nestedTask(cpu)) {
     if (cpu.longMode) raise(VECTOR.GP, 0);

@@ -1,4 +1,5 @@
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS, SEGMENT_ORDER, VMX } from '../state/layout';
+import { ACTIVITY } from '../tables/boundary-state';
 import { APIC_BASE, FEATURE_CONTROL, MISC_ENABLE_RESET, PAT_RESET } from '../tables/msrs';
 import { CPUID_SIGNATURE } from '../tables/cpuid';
 import { type Processor, SEG } from './processor';
@@ -36,7 +37,7 @@ export function resetProcessor(cpu: Processor, kind: 'power-up' | 'init' = 'powe
   cpu.setField(CONTROL.dr + 48, 0xffff_0ff0n);
   cpu.setField(CONTROL.dr + 56, 0x400n);
   for (let i = 0; i < 4; i++) cpu.setField(CONTROL.pdpte + i * 8, 0n);
-  cpu.setField32(BOUNDARY.activity, kind === 'init' && cpu.number !== 0 ? 3 : 0);
+  cpu.setField32(BOUNDARY.activity, kind === 'init' && cpu.number !== 0 ? ACTIVITY.WAIT_FOR_SIPI : ACTIVITY.ACTIVE);
   cpu.setField32(BOUNDARY.interruptibility, 0);
   cpu.setField(BOUNDARY.pendingDebug, 0n);
   if (kind === 'power-up') resetMsrs(cpu);

@@ -1,5 +1,6 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { BOUNDARY, CONTROL, FLAGS } from '../state/layout';
+import { BLOCKING } from '../tables/boundary-state';
 import { CR0, RFLAGS } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import {
@@ -91,7 +92,7 @@ function movToSreg(cpu: Processor, insn: DecodedRecord): ColdResult {
 /** Interrupts and debug traps wait for the instruction after MOV SS and POP SS. */
 function shadowMovSs(cpu: Processor): void {
   const blocking = cpu.field32(BOUNDARY.interruptibility);
-  if ((blocking & 3) === 0) cpu.setField32(BOUNDARY.interruptibility, blocking | 2);
+  if ((blocking & BLOCKING.SHADOW) === 0) cpu.setField32(BOUNDARY.interruptibility, blocking | BLOCKING.MOV_SS);
 }
 
 function movFromSreg(cpu: Processor, insn: DecodedRecord): ColdResult {

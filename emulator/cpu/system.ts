@@ -1,5 +1,6 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { BOUNDARY, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS } from '../state/layout';
+import { BLOCKING } from '../tables/boundary-state';
 import { cpuid as cpuidLeaf } from '../tables/cpuid';
 import { CR4, RFLAGS } from '../tables/control-registers';
 import { APIC_BASE } from '../tables/msrs';
@@ -97,7 +98,7 @@ function sti(cpu: Processor): ColdResult {
   const system = cpu.field32(FLAGS.system);
   if ((system & RFLAGS.IF) === 0) {
     cpu.setField32(FLAGS.system, system | RFLAGS.IF);
-    cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) | 1);
+    cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) | BLOCKING.STI);
   }
   return COLD.LEAVE;
 }

@@ -34,7 +34,8 @@ export const APIC = {
 /** 6 LVT entries, integrated APIC. */
 const VERSION = 0x0005_0014;
 const LVT_MASKED = 0x1_0000;
-const DELIVERY = { fixed: 0, lowest: 1, smi: 2, nmi: 4, init: 5, startup: 6, extInt: 7 } as const;
+/** Delivery mode of an interrupt command or LVT entry. */
+export const DELIVERY = { fixed: 0, lowest: 1, smi: 2, nmi: 4, init: 5, startup: 6, extInt: 7 } as const;
 const ERROR = { sendIllegalVector: 0x20, receivedIllegalVector: 0x40, illegalRegister: 0x80 } as const;
 
 /** Writable bits of the LVT registers from `lvtTimer` on. */

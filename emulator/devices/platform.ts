@@ -1,12 +1,13 @@
 import type { OutputChannel } from '../api';
 import { BOUNDARY, MSRS } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
+import { LATCHED } from '../tables/boundary-state';
 import { REFRESH_PERIOD } from '../tables/clock';
 import type { InterruptSource, PhysicalBus, PortDevice, TimedDevice } from './bus';
 import { Cmos } from './cmos';
 import { DeviceState } from './device-state';
 import { KeyboardController } from './keyboard-controller';
-import { APIC, LocalApic, type Ipi } from './local-apic';
+import { APIC, DELIVERY, LocalApic, type Ipi } from './local-apic';
 import { PicPair } from './pic';
 import { Pit } from './pit';
 import { Power } from './power';
@@ -119,10 +120,11 @@ export class Platform implements PortDevice, InterruptSource, TimedDevice, Physi
 
   private signal(ipi: Ipi): void {
     const latched = BOUNDARY.latched >> 2;
-    if (ipi.delivery === 4) this.memory.u32[latched] |= 1;
-    else if (ipi.delivery === 5) this.memory.u32[latched] |= 2;
-    else if (ipi.delivery === 6)
-      this.memory.u32[latched] = (this.memory.u32[latched] & ~0xff00) | 4 | (ipi.vector << 8);
+    const { u32 } = this.memory;
+    if (ipi.delivery === DELIVERY.nmi) u32[latched] |= LATCHED.NMI;
+    else if (ipi.delivery === DELIVERY.init) u32[latched] |= LATCHED.INIT;
+    else if (ipi.delivery === DELIVERY.startup)
+      u32[latched] = (u32[latched] & ~LATCHED.VECTOR_MASK) | LATCHED.SIPI | (ipi.vector << LATCHED.VECTOR_SHIFT);
     this.changed = true;
   }
 

@@ -1,3 +1,4 @@
+import { ACTIVITY } from './boundary-state';
 import { CR4_IMPLEMENTED } from './control-registers';
 import type { CpuModel } from './cpu-models';
 import { fieldAt, fieldIndex, VMCS_FIELDS, VMCS_LAYOUT } from './vmcs-fields';
@@ -48,10 +49,10 @@ const BASIC =
 
 /** Activity states other than active, by VMCS encoding: bit 6 + n - 1 of IA32_VMX_MISC. */
 export const ACTIVITY_STATES = [
-  { value: 0, name: 'active', implemented: true },
-  { value: 1, name: 'HLT', implemented: true },
-  { value: 2, name: 'shutdown', implemented: false },
-  { value: 3, name: 'wait-for-SIPI', implemented: false },
+  { value: ACTIVITY.ACTIVE, name: 'active', implemented: true },
+  { value: ACTIVITY.HLT, name: 'HLT', implemented: true },
+  { value: ACTIVITY.SHUTDOWN, name: 'shutdown', implemented: false },
+  { value: ACTIVITY.WAIT_FOR_SIPI, name: 'wait-for-SIPI', implemented: false },
 ] as const;
 
 export const CR3_TARGETS = 4;

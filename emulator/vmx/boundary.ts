@@ -1,4 +1,5 @@
 import { BOUNDARY, FLAGS } from '../state/layout';
+import { ACTIVITY, BLOCKING, LATCHED } from '../tables/boundary-state';
 import { EVENT_TYPE } from '../tables/interruption-info';
 import { EXIT_REASON } from '../tables/exit-reasons';
 import { interruptionInformation, vmExit } from './exit';
@@ -12,9 +13,6 @@ export interface PendingEvents {
 }
 
 const IF = 0x200;
-const BLOCKING = { STI: 1, MOV_SS: 2, NMI: 8 } as const;
-const ACTIVITY = { SHUTDOWN: 2, WAIT_FOR_SIPI: 3 } as const;
-const LATCHED = { NMI: 1, INIT: 2 } as const;
 const NMI_VECTOR = 2;
 
 /**
@@ -32,7 +30,7 @@ export function boundaryExit(vmx: VmxContext, pending: PendingEvents): boolean {
     return true;
   }
   const blocking = cpu.field32(BOUNDARY.interruptibility);
-  const shadow = (blocking & (BLOCKING.STI | BLOCKING.MOV_SS)) !== 0;
+  const shadow = (blocking & BLOCKING.SHADOW) !== 0;
   const nmiOpen = !shadow && (blocking & BLOCKING.NMI) === 0;
   if (nmiOpen && vmcs.on('primary.NMI_WINDOW_EXITING')) {
     vmExit(vmx, EXIT_REASON.NMI_WINDOW);

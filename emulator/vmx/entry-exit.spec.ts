@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EVENT_TYPE } from '../cpu/exceptions';
 import { SEG } from '../cpu/processor';
 import { BOUNDARY, CONTROL, MSRS, SEGMENT_ORDER, VMX } from '../state/layout';
 import { HOST_SEGMENT, TRANSITION_ELEMENTS } from '../tables/transition-elements';
 import { slotOf } from '../tables/vmcs-fields';
+import { EVENT_TYPE } from '../tables/interruption-info';
 import { REFUSED_MSR, TestMachine } from './test-machine.fixture';
 
 const WIDTH = { u8: 1, u16: 2, u32: 4, u64: 8 } as const;

@@ -5,6 +5,7 @@ import { injectEvent } from '../cpu/exceptions';
 import type { EventType } from '../cpu/exceptions';
 import { loadPdptes, pdpteTable, usesPaePaging } from '../cpu/pdptes';
 import { BOUNDARY, CONTROL, VMX } from '../state/layout';
+import { BLOCKING } from '../tables/boundary-state';
 import { EVENT_TYPE, decodeInterruption } from '../tables/interruption-info';
 import { EXIT_REASON } from '../tables/exit-reasons';
 import { VM_ERROR } from '../tables/vm-instruction-errors';
@@ -18,9 +19,6 @@ import { vmFailValid } from './vm-results';
 import { elapsedInSlice } from './vmx-context';
 import type { VmxContext } from './vmx-context';
 
-const BLOCKING_BY_STI_OR_MOV_SS = 3;
-const BLOCKING_BY_MOV_SS = 2;
-
 /** Every check that fails now, the one the processor reports first. */
 export function allFailures({ reader }: Pick<VmxContext, 'reader'>): readonly CheckFailure[] {
   return [
@@ -33,7 +31,7 @@ export function allFailures({ reader }: Pick<VmxContext, 'reader'>): readonly Ch
 /** VMLAUNCH and VMRESUME in root operation with a current VMCS (SDM, "VM Entries"). */
 export function vmEntry(vmx: VmxContext, launch: boolean): ColdResult {
   const { cpu, vmcs, checks, reader } = vmx;
-  if ((cpu.field32(BOUNDARY.interruptibility) & BLOCKING_BY_MOV_SS) !== 0) {
+  if ((cpu.field32(BOUNDARY.interruptibility) & BLOCKING.MOV_SS) !== 0) {
     return vmFailValid(vmx, VM_ERROR.ENTRY_MOV_SS);
   }
   if (launch && vmcs.launched) return vmFailValid(vmx, VM_ERROR.VMLAUNCH_NOT_CLEAR);
@@ -108,7 +106,7 @@ function injectFromVmcs({ cpu, vmcs }: VmxContext): void {
   // The checks have refused the types that are no interruption types (1 and 7).
   const eventType = type as EventType;
   const blocking = cpu.field32(BOUNDARY.interruptibility);
-  cpu.setField32(BOUNDARY.interruptibility, blocking & ~BLOCKING_BY_STI_OR_MOV_SS);
+  cpu.setField32(BOUNDARY.interruptibility, blocking & ~BLOCKING.SHADOW);
   injectEvent(cpu, {
     vector,
     type: eventType,

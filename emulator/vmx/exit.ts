@@ -2,6 +2,7 @@ import type { DeliveredEvent } from '../cpu/exceptions';
 import { loadPdptes, pdpteTable, usesPaePaging } from '../cpu/pdptes';
 import type { Processor } from '../cpu/processor';
 import { BOUNDARY, CONTROL, VMX } from '../state/layout';
+import { ACTIVITY, BLOCKING } from '../tables/boundary-state';
 import { EVENT_TYPE } from '../tables/interruption-info';
 import { EXIT_REASON } from '../tables/exit-reasons';
 import { VMCS_LAYOUT } from '../tables/vmcs-fields';
@@ -36,8 +37,6 @@ const ERROR_CODE_VALID = 0x800;
 const RF = 0x1_0000;
 const NMI_UNBLOCKED = 0x1000;
 const ENTRY_FAILURE = 0x8000_0000;
-const BLOCKING_BY_NMI = 8;
-const ACTIVITY_SHUTDOWN = 2;
 const NMI_INFORMATION = 2 | (EVENT_TYPE.NMI << 8);
 const RFLAGS_AFTER_EXIT = 2;
 /** VMX.flags: the processor is in shutdown because of a VMX abort. */
@@ -117,7 +116,7 @@ function loadHostState(vmx: VmxContext, beginsNmi: boolean): number {
   const withoutVpid = !vmcs.on('secondary.ENABLE_VPID');
   movement.loadHost();
   cpu.rflags = RFLAGS_AFTER_EXIT;
-  const nmi = beginsNmi ? BLOCKING_BY_NMI : cpu.field32(BOUNDARY.interruptibility) & BLOCKING_BY_NMI;
+  const nmi = beginsNmi ? BLOCKING.NMI : cpu.field32(BOUNDARY.interruptibility) & BLOCKING.NMI;
   cpu.setField32(BOUNDARY.interruptibility, nmi);
   cpu.setField32(VMX.mode, VMX_MODE.ROOT);
   if (usesPaePaging(cpu) && !loadPdptes(cpu, pdpteTable(cpu.cr3))) return VMX_ABORT.HOST_PDPTES;
@@ -133,7 +132,7 @@ function abort({ cpu, vmcs, log, layers }: VmxContext, indicator: number): void 
   const region = Number(vmcs.pointer);
   vmcs.flush();
   cpu.memory.write32(region + VMCS_LAYOUT.abort, indicator);
-  cpu.setField32(BOUNDARY.activity, ACTIVITY_SHUTDOWN);
+  cpu.setField32(BOUNDARY.activity, ACTIVITY.SHUTDOWN);
   cpu.setField32(VMX.mode, VMX_MODE.ROOT);
   cpu.setField32(VMX.flags, cpu.field32(VMX.flags) | VMX_ABORTED);
   log.append({

@@ -1,5 +1,6 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { raise, VECTOR } from '../cpu/faults';
+import { operandOffset } from '../cpu/operands';
 import type { Processor } from '../cpu/processor';
 import { CONTROL, FLAGS, GPR, PSEUDO } from '../state/layout';
 
@@ -8,15 +9,9 @@ export function registerNumber(stateAddress: number): number {
   return (stateAddress - GPR) >> 3;
 }
 
-/** Offset of the memory operand in its segment, truncated to the address size. */
-export function memoryOffset(cpu: Processor, insn: DecodedRecord): bigint {
-  const offset = cpu.field(insn.base) + (cpu.field(insn.index) << BigInt(insn.scale)) + insn.disp;
-  return BigInt.asUintN(insn.addressSize * 8, offset);
-}
-
 /** Linear address of the memory operand; raises #GP or #SS as an access of `size` bytes would. */
 export function memoryLinear(cpu: Processor, insn: DecodedRecord, size: number, write: boolean): bigint {
-  return cpu.mmu.linear(insn.segment, memoryOffset(cpu, insn), size, write, insn.addressSize);
+  return cpu.mmu.linear(insn.segment, operandOffset(cpu, insn), size, write, insn.addressSize);
 }
 
 /** Reads a 16-byte descriptor operand (INVEPT, INVVPID). */

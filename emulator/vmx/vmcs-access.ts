@@ -12,9 +12,8 @@ import { fieldAt, fieldBits, isHighAccess, slotOf, VMCS_LAYOUT } from '../tables
 import { fieldExists } from '../tables/vmx-capabilities';
 import { allFailures } from './entry';
 import { RegionReader } from './checks/reader';
+import { CURRENT_VALID } from './vmcs';
 import type { VmxContext } from './vmx-context';
-
-const CURRENT_VALID = 1;
 
 /** VMCS data as the debugger reads and changes it: of any VMCS, current on any processor or at rest in memory. */
 export class VmcsAccess {

@@ -39,8 +39,8 @@ export const VMX_MODE = { OFF: 0, ROOT: 1, NON_ROOT: 2 } as const;
 /** The VMCS pointer that stands for "none". */
 export const NO_VMCS = 0xffff_ffff_ffff_ffffn;
 
-/** VMX.flags. */
-const CURRENT_VALID = 1;
+/** VMX.flags: there is a current VMCS. */
+export const CURRENT_VALID = 1;
 
 /** The working copy of the current VMCS, and its way from and to the region in memory. */
 export class Vmcs {

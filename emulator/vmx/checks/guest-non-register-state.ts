@@ -1,3 +1,4 @@
+import { BLOCKING as BLOCKED_BY } from '../../tables/boundary-state';
 import { FIELD } from '../../tables/vmcs-fields';
 import { ACTIVITY_STATES } from '../../tables/vmx-capabilities';
 import { bitNames } from '../../tables/vmx/register-bits';
@@ -12,11 +13,7 @@ const INFO = FIELD.VM_ENTRY_INTR_INFO;
 const LINK = FIELD.VMCS_LINK_POINTER;
 const { GUEST_SS_AR, GUEST_RFLAGS, GUEST_IA32_DEBUGCTL } = FIELD;
 
-const STI = 1;
-const MOV_SS = 2;
-const SMI = 4;
-const NMI = 8;
-const ENCLAVE = 16;
+const { STI, MOV_SS, SMI, NMI, ENCLAVE } = BLOCKED_BY;
 
 const virtualNmis = isOne('pin.VIRTUAL_NMIS');
 const shadowing = isOne('secondary.VMCS_SHADOWING');
