@@ -4,6 +4,7 @@
  */
 #include "mistakes.h"
 
+#include "console.h"
 #include "vmx.h"
 
 static void control(void)
@@ -62,6 +63,8 @@ static const struct mistake *named(const char *text)
     }
     if (text[0] >= '1' && text[0] < (char)('1' + MISTAKES) && is_end(text[1]))
         return &mistakes[text[0] - '1'];
+    if (!after(text, "none"))
+        print("vmm: there is no such mistake; the README lists them\n");
     return 0;
 }
 
