@@ -56,6 +56,17 @@ describe('debugging a VMM and its guest', () => {
     assert.match(controls.variables.find(({ name }) => name === 'HLT exiting')?.value ?? '', /^1 /);
   });
 
+  it('puts words of controls first and decodes access rights', async () => {
+    await stopAtCpuid();
+    const { variables } = await client.children(1000, 'VMCS', 'VM-execution control fields');
+    assert.deepEqual(
+      variables.slice(0, 3).map(({ name }) => name),
+      ['PIN_BASED_VM_EXEC_CONTROL', 'CPU_BASED_VM_EXEC_CONTROL', 'EXCEPTION_BITMAP'],
+    );
+    const rights = await client.children(1000, 'VMCS', 'Guest-state area', 'GUEST_CS_AR');
+    assert.ok(rights.variables.some(({ name }) => /\bL\b/.test(name)));
+  });
+
   it('changes a register, a part of one, a flag and a VMCS field, and says what cannot be', async () => {
     await stopAtCpuid();
     const registers = await client.children(1, 'Registers');

@@ -37,7 +37,7 @@ const BITS_BY_FIELD = new Map<string, readonly NamedMask[]>([
 ]);
 
 function namedBits(field: VmcsField): readonly NamedMask[] | undefined {
-  return BITS_BY_FIELD.get(field.name) ?? (/_(ACCESS_RIGHTS|AR_BYTES)$/.test(field.name) ? ACCESS_BITS : undefined);
+  return BITS_BY_FIELD.get(field.name) ?? (/_AR$/.test(field.name) ? ACCESS_BITS : undefined);
 }
 
 /** Reads fields of one VMCS; a field that cannot be read is 0. */
@@ -200,6 +200,13 @@ export function vmcsOf(debuggee: Debuggee, layer: Layer): bigint | undefined {
   return debuggee.layers.find((other) => other.parent === layer.id && other.vmcs !== null)?.vmcs ?? undefined;
 }
 
+/** Fields of a group that this processor has: words of controls first, they say what the others mean. */
+function fieldsOf(name: VmcsGroup, capabilities: ReadonlyMap<number, bigint>): readonly VmcsField[] {
+  const present = VMCS_FIELDS.filter(({ group: of, encoding }) => of === name && fieldExists(encoding, capabilities));
+  const isControls = ({ encoding }: VmcsField): boolean => controlWordAt(encoding) !== undefined;
+  return [...present.filter(isControls), ...present.filter((field) => !isControls(field))];
+}
+
 /** A VMCS as the SDM groups it, with the checks of a failed entry and a dry run of all checks. */
 export function vmcsNodes(debuggee: Debuggee, vmcs: bigint): readonly VariableNode[] {
   const { machine } = debuggee;
@@ -218,9 +225,7 @@ export function vmcsNodes(debuggee: Debuggee, vmcs: bigint): readonly VariableNo
         ]),
     ...GROUP_ORDER.map((name) =>
       group(VMCS_GROUP_TITLES[name], '', () =>
-        VMCS_FIELDS.filter((field) => field.group === name && fieldExists(field.encoding, machine.capabilities)).map(
-          (field) => fieldNode(view, field),
-        ),
+        fieldsOf(name, machine.capabilities).map((field) => fieldNode(view, field)),
       ),
     ),
     group('VM-entry checks now', 'open to run them', () => {
