@@ -44,7 +44,7 @@ function reloadPdptes(cpu: Processor, cr3: bigint): void {
 }
 
 /** MOV to CR0 with all its consistency rules, SDM "Control Registers"; host-owned bits keep their real value. */
-export function writeCr0(cpu: Processor, written: bigint): void {
+function writeCr0(cpu: Processor, written: bigint): void {
   const old = cpu.cr0;
   if (written >> 32n) refuse();
   const value = (cpu.vmx.mergeControl(0, written, old) & CR0_DEFINED) | 0x10n;
@@ -68,7 +68,7 @@ export function writeCr0(cpu: Processor, written: bigint): void {
   cpu.mmu.contextChanged();
 }
 
-export function writeCr3(cpu: Processor, written: bigint): void {
+function writeCr3(cpu: Processor, written: bigint): void {
   let value = written;
   const pcids = (cpu.cr4 & BigInt(CR4.PCIDE)) !== 0n;
   const keep = pcids && value >> 63n !== 0n;
@@ -83,7 +83,7 @@ export function writeCr3(cpu: Processor, written: bigint): void {
 
 const FLUSHING = BigInt(CR4.PGE | CR4.PSE | CR4.PAE | CR4.SMEP | CR4.PCIDE);
 
-export function writeCr4(cpu: Processor, written: bigint): void {
+function writeCr4(cpu: Processor, written: bigint): void {
   const old = cpu.cr4;
   const value = cpu.vmx.mergeControl(4, written, old);
   if (value & ~CR4_IMPLEMENTED) refuse();

@@ -52,11 +52,11 @@ export interface Descriptor {
 }
 
 export const isNull = (selector: number): boolean => (selector & 0xfffc) === 0;
-export const dplOf = (access: number): number => (access >> 5) & 3;
+const dplOf = (access: number): number => (access >> 5) & 3;
 export const isCode = (access: number): boolean =>
   (access & (ACCESS_RIGHTS.SEGMENT | ACCESS_RIGHTS.CODE)) === (ACCESS_RIGHTS.SEGMENT | ACCESS_RIGHTS.CODE);
 export const isConforming = (access: number): boolean => isCode(access) && (access & ACCESS_RIGHTS.CONFORMING) !== 0;
-export const isData = (access: number): boolean =>
+const isData = (access: number): boolean =>
   (access & (ACCESS_RIGHTS.SEGMENT | ACCESS_RIGHTS.CODE)) === ACCESS_RIGHTS.SEGMENT;
 export const isWritableData = (access: number): boolean => isData(access) && (access & ACCESS_RIGHTS.WRITABLE) !== 0;
 
@@ -79,7 +79,7 @@ export function readDescriptor(cpu: Processor, selector: number): Descriptor | u
   return parseDescriptor(cpu.mmu.readSystem(at, 8), at);
 }
 
-export function parseDescriptor(raw: bigint, at: bigint): Descriptor {
+function parseDescriptor(raw: bigint, at: bigint): Descriptor {
   const low = Number(BigInt.asUintN(32, raw));
   const high = Number(raw >> 32n);
   const access = (high >>> 8) & 0xf0ff;
@@ -119,15 +119,4 @@ export function loadSegment(cpu: Processor, index: number, selector: number, des
 /** Marks a segment register unusable with a null selector; DPL is kept, as VMX needs it of SS. */
 export function loadNull(cpu: Processor, index: number, selector: number, dpl: number): void {
   cpu.setSegment(index, selector, 0n, 0, ACCESS_RIGHTS.UNUSABLE | (dpl << 5));
-}
-
-/** Replaces the DPL of SS, which is where the current privilege level is kept. */
-export function setCpl(cpu: Processor, cpl: number): void {
-  cpu.setSegment(
-    SEG.SS,
-    cpu.selector(SEG.SS),
-    cpu.base(SEG.SS),
-    cpu.limit(SEG.SS),
-    (cpu.access(SEG.SS) & ~0x60) | (cpl << 5),
-  );
 }

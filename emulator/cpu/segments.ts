@@ -29,7 +29,7 @@ export const isProtected = (cpu: Processor): boolean => (cpu.field32(CONTROL.cr0
 const SS_TYPE_BUSY = 2;
 
 /** Loads ES, SS, DS, FS or GS from a selector, SDM "Segment-Register Loading". */
-export function loadDataSegment(cpu: Processor, index: number, selector: number): void {
+function loadDataSegment(cpu: Processor, index: number, selector: number): void {
   if (!isProtected(cpu)) {
     cpu.setSegment(index, selector, BigInt(selector << 4), cpu.limit(index), cpu.access(index));
     return;

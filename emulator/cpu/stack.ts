@@ -25,7 +25,7 @@ export const pointerBits = (stack: StackSegment): number =>
   stack.flat ? 64 : stack.access & ACCESS_RIGHTS.BIG ? 32 : 16;
 
 /** Whether `length` bytes at an offset lie in the stack segment. */
-export function inStack({ model }: Processor, stack: StackSegment, offset: bigint, length: number): boolean {
+function inStack({ model }: Processor, stack: StackSegment, offset: bigint, length: number): boolean {
   if (stack.flat) return isCanonicalAccess(offset, length, model.linearBits);
   if (stack.access & ACCESS_RIGHTS.UNUSABLE) return false;
   const first = Number(offset);

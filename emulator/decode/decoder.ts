@@ -20,7 +20,7 @@ import {
 export type { Decoded, DecodeMode, DecodeResult } from './decoded';
 
 /** Limit of an instruction's length; one byte more raises #GP(0). */
-export const MAX_LENGTH = 15;
+const MAX_LENGTH = 15;
 
 const CS = 1;
 const SS = 2;

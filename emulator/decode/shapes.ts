@@ -221,7 +221,7 @@ export const SHAPES: readonly Shape[] = NUMBERS.map(unpack);
 const indexOfNumber = new Map<number, number>(NUMBERS.map((packed, index) => [packed, index]));
 
 /** Index in SHAPES of a shape decoding can give, or undefined. */
-export const findShape = (shape: Shape): number | undefined => indexOfNumber.get(numberOf(shape));
+const findShape = (shape: Shape): number | undefined => indexOfNumber.get(numberOf(shape));
 
 /** Index in SHAPES; the shape must be one of them, or equal one. */
 export const shapeIndex = (shape: Shape): number => {
@@ -240,10 +240,6 @@ export const COLD_SHAPE = 0;
 /** Index in SHAPES of the address computation that precedes an instruction; `address` is log2 of its size. */
 export const eaIndex = (address: number, segmented: boolean, indexed: boolean): number =>
   indexOfNumber.get(pack(1, FORMS.indexOf('M'), 3, 0, 0, address, 0, segmented, indexed)) ?? COLD_SHAPE;
-
-/** Shapes only 16-bit or segmented code has: their handlers may be slower. */
-export const isRare = (shape: Shape): boolean =>
-  shape.address === 2 || (shape.segmented && !(shape.semantic === 'ea' && shape.address === 8));
 
 /** Whether an instruction is the last of its block. */
 export const endsBlock = (row: InstructionRow): boolean => row.ends;

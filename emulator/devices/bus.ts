@@ -5,13 +5,6 @@ export interface PortDevice {
   writePort(port: number, size: number, value: number): void;
 }
 
-/** A device in the physical address space. */
-export interface MemoryDevice {
-  /** @param offset from the start of the device's range; values are little-endian numbers of `size` (1, 2, 4, 8) bytes */
-  readMemory(offset: number, size: number): bigint;
-  writeMemory(offset: number, size: number, value: bigint): void;
-}
-
 /** What the processor's boundary asks of the platform. */
 export interface InterruptSource {
   /** True if a maskable interrupt is requested of this processor (its priority allows it). No side effect. */

@@ -36,7 +36,6 @@ import {
   xor32,
 } from '../codegen/expr';
 import type { FunctionBuilder } from '../codegen/function-builder';
-import type { Signature } from '../codegen/module-builder';
 import type { EmitContext } from './context';
 import { AF, CF, KIND, KIND_BIT, OF, PF, SF, ZF } from './flags';
 import type { Size } from './shape';
@@ -219,9 +218,6 @@ export function setZero(c: EmitContext, value: Expr): void {
 
 // Conditions.
 
-/** `(cc, kind, a, b, r) -> 0 or 1` */
-export const CONDITION_SIGNATURE: Signature = { params: ['i32', 'i32', 'i64', 'i64', 'i64'], result: 'i32' };
-
 /**
  * A condition code as an expression without a call, where that is short: all but O, L, LE and their negations. The
  * operands may be computed more than once.
@@ -245,7 +241,7 @@ export function inlineCondition(cc: number, kind: Expr, a: Expr, b: Expr, r: Exp
   }
 }
 
-/** Body of the helper that evaluates any condition code for any kind; its signature is CONDITION_SIGNATURE. */
+/** Body of the helper that evaluates any condition code for any kind: `(cc: i32, kind: i32, a: i64, b: i64, r: i64) -> i32`, 0 or 1. */
 export function emitConditionFunction(f: FunctionBuilder): void {
   const cc = get(0);
   const word = get(1);

@@ -2,7 +2,7 @@
  * The map of the machine's one WebAssembly memory.
  *
  * Everything the machine is lives here: processors, architectural TLBs, device registers, guest RAM.
- * `[STATE_START, STATE_END)` and RAM are *state*: snapshotted and hashed. `[CACHE_START, CACHE_END)` holds what can
+ * `[STATE_START, STATE_END)` and RAM are *state*: snapshotted and hashed. What lies between, from 0x10_0000 to RAM_BASE, holds what can
  * be dropped at any time: the inline translation maps, decoded records, and the interpreter's scratch.
  *
  *     0x0000_0000  unused: a host address of 0 means "the access faulted"
@@ -162,7 +162,6 @@ export const PENDING = {
 
 /** The decoded working copy of the current VMCS, in the same format as its region in memory (4 KiB). */
 export const VMCS_WORKING = CPU_WINDOW + 0x1000;
-export const VMCS_REGION_SIZE = 0x1000;
 
 const machine = new Allocator(0x3000, 0x4000);
 export const MACHINE = {
@@ -190,8 +189,6 @@ export const DEVICES_SIZE = 0x1_0000;
 export const TLB_STATE = 0x3_0000;
 export const TLB_STATE_SIZE = 0x1_0000;
 export const STATE_END = TLB_STATE + MAX_PROCESSORS * TLB_STATE_SIZE;
-
-export const CACHE_START = 0x10_0000;
 
 /**
  * Inline translation maps. An entry is 16 bytes: tag (linear page address, u64; EMPTY_TAG when empty), then
@@ -233,7 +230,6 @@ export const SCRATCH = {
 /** Code pages and decoded records are allocated upwards from here, and all dropped when it is full. */
 export const CODE_CACHE = 0x20_0000;
 export const RAM_BASE = 0x800_0000;
-export const CACHE_END = RAM_BASE;
 
 /** Largest guest RAM: what is left of 4 GiB, rounded down to a friendly figure. */
 export const MAX_RAM = 3 * 0x4000_0000;

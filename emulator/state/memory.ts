@@ -1,4 +1,4 @@
-import { CODE_CACHE, MAX_RAM, RAM_BASE } from './layout';
+import { MAX_RAM, RAM_BASE } from './layout';
 
 const PAGE_SHIFT = 12;
 const WASM_PAGE = 0x1_0000;
@@ -100,10 +100,5 @@ export class MachineMemory {
 
   readBytes(physical: number, length: number): Uint8Array {
     return this.u8.slice(RAM_BASE + physical, RAM_BASE + physical + length);
-  }
-
-  /** Bytes the code cache may use. */
-  get codeCacheSize(): number {
-    return RAM_BASE - CODE_CACHE;
   }
 }

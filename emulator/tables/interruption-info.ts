@@ -91,7 +91,7 @@ const READ_WRITE: readonly BitField[] = [
 const REGISTER: readonly BitField[] = [bits(6, 3, 'register1', GPR_NAMES)];
 
 /** VM-exit instruction information by basic exit reason (SDM, "Information for VM Exits Due to Instruction Execution"). */
-export const INSTRUCTION_INFORMATION: ReadonlyMap<number, readonly BitField[]> = new Map<number, readonly BitField[]>([
+const INSTRUCTION_INFORMATION: ReadonlyMap<number, readonly BitField[]> = new Map<number, readonly BitField[]>([
   [EXIT_REASON.IO_INSTRUCTION, STRING_IO],
   [EXIT_REASON.INVEPT, INVALIDATE],
   [EXIT_REASON.INVVPID, INVALIDATE],

@@ -50,7 +50,7 @@ export const MISC_ENABLE_RESET = 0x1801n;
 
 /** Eight variable ranges, fixed ranges, write combining. */
 const MTRR_CAP = 0x508n;
-export const VARIABLE_MTRRS = 8;
+const VARIABLE_MTRRS = 8;
 
 const stored = (index: number, name: string, field: number, writable: bigint, rule?: MsrRule): StoredMsr => ({
   kind: 'stored',
@@ -71,7 +71,7 @@ const constant = (index: number, name: string, value: bigint, writes: 'fault' | 
 const FIXED_MTRRS = [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f] as const;
 
 /** SDM volume 4, "Model-Specific Registers": those there are, beside the ranges other units implement. */
-export const MSR_TABLE: readonly Msr[] = [
+const MSR_TABLE: readonly Msr[] = [
   { kind: 'computed', index: 0x10, name: 'IA32_TIME_STAMP_COUNTER', computation: 'tsc' },
   constant(0x17, 'IA32_PLATFORM_ID', 0n),
   stored(0x1b, 'IA32_APIC_BASE', MSRS.apicBase, ALL, 'apic-base'),

@@ -1,5 +1,5 @@
 /** VM-instruction error numbers (SDM, "VM Instruction Error Numbers"). */
-export const VM_INSTRUCTION_ERRORS: ReadonlyMap<number, string> = new Map([
+const VM_INSTRUCTION_ERRORS: ReadonlyMap<number, string> = new Map([
   [1, 'VMCALL executed in VMX root operation'],
   [2, 'VMCLEAR with invalid physical address'],
   [3, 'VMCLEAR with VMXON pointer'],

@@ -165,8 +165,3 @@ VMCS_FIELDS.forEach(({ encoding }, index) => {
 export function slotOf(encoding: number): number {
   return encoding >= 0 && encoding < slots.length ? slots[encoding] : -1;
 }
-
-/** The field whose slot is at an offset of the region; undefined below the first and above the last. */
-export function fieldAtSlot(offset: number): VmcsField | undefined {
-  return VMCS_FIELDS[(offset - VMCS_LAYOUT.fields) / VMCS_LAYOUT.slot];
-}

@@ -1,5 +1,5 @@
 /** VMX-abort indicators (SDM, "VMX Aborts"). */
-export const VMX_ABORTS: ReadonlyMap<number, string> = new Map([
+const VMX_ABORTS: ReadonlyMap<number, string> = new Map([
   [1, 'There was a failure in saving guest MSRs.'],
   [2, 'Host checking of the page-directory-pointer-table entries (PDPTEs) failed.'],
   [3, 'The current VMCS has been corrupted so that the processor cannot complete the VM exit.'],

@@ -29,12 +29,6 @@ export const VMX_MSR = {
   EXIT_CTLS2: 0x493,
 } as const;
 
-/** The SDM's name of a capability MSR, or undefined. */
-export function capabilityName(index: number): string | undefined {
-  const found = Object.entries(VMX_MSR).find(([, at]) => at === index);
-  return found && `IA32_VMX_${found[0]}`;
-}
-
 /** VMCS revision identifier; differs whenever the layout of the region does. */
 export const VMCS_REVISION = 0x53_54_52_01;
 
@@ -69,7 +63,7 @@ const MISC =
   (1n << 30n); // software events may be injected with instruction length 0
 
 /** IA32_VMX_EPT_VPID_CAP, bit by bit. */
-export const EPT_VPID_CAPABILITIES = [
+const EPT_VPID_CAPABILITIES = [
   { bit: 0, name: 'execute-only translations', implemented: true },
   { bit: 6, name: 'page-walk length 4', implemented: true },
   { bit: 7, name: 'page-walk length 5', implemented: false },
@@ -158,7 +152,7 @@ export function allowedSettings(word: ControlWord, msrs: ReadonlyMap<number, big
 }
 
 /** Whether a processor allows a control to be 1. */
-export function controlAllowed(key: ControlKey, msrs: ReadonlyMap<number, bigint>): boolean {
+function controlAllowed(key: ControlKey, msrs: ReadonlyMap<number, bigint>): boolean {
   const { word, bit } = control(key);
   return ((allowedSettings(word, msrs).mayBeOne >> BigInt(bit)) & 1n) === 1n;
 }

@@ -39,7 +39,7 @@ export type EptWalk =
   | { readonly kind: 'misconfiguration' };
 
 /** Whether an entry that is present breaks a rule of "EPT Misconfigurations". `low` and `high` are its halves. */
-export function isMisconfigured(low: number, high: number, level: number, physicalBits: number): boolean {
+function isMisconfigured(low: number, high: number, level: number, physicalBits: number): boolean {
   // Write without read; execute-only translations are supported.
   if ((low & (EPT.READ | EPT.WRITE)) === EPT.WRITE) return true;
   const addressBitsHigh = physicalBits > 32 ? (1 << (physicalBits - 32)) - 1 : 0;

@@ -201,7 +201,7 @@ function vmwrite(cpu: Processor, insn: DecodedRecord): ColdResult {
 }
 
 /** Writes a component as wide as its encoding says, leaving nothing above it. */
-export function storeComponent({ vmcs }: VmxContext, encoding: number, at: number, value: bigint): void {
+function storeComponent({ vmcs }: VmxContext, encoding: number, at: number, value: bigint): void {
   if (isHighAccess(encoding)) {
     vmcs.set(at, (value << 32n) | BigInt(vmcs.get32(at)));
     return;

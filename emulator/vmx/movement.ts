@@ -196,7 +196,7 @@ const actionOf = (element: TransitionElement, direction: Direction): ElementActi
   direction === 'loadGuest' ? element.entry : direction === 'saveGuest' ? element.exitSave : element.exitLoad;
 
 /** Generates the module; every host is the same, so the bytes depend on the table alone. */
-export function generateMovement(): Uint8Array<ArrayBuffer> {
+function generateMovement(): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   for (const direction of DIRECTIONS) {
     const { body } = module.addFunction({ params: [] }, direction);

@@ -39,9 +39,6 @@ export interface VmxContext {
   readonly msrs: MsrAccess;
 }
 
-export function modeOf(cpu: Processor): number {
-  return cpu.field32(VMX.mode);
-}
 export function inGuest(cpu: Processor): boolean {
   return cpu.field32(VMX.mode) === VMX_MODE.NON_ROOT;
 }
