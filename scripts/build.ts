@@ -2,9 +2,9 @@
  * Bundles what runs: the extension, the debug adapter and the command. `--minify` for a package, `--watch` while working,
  * `--meta` to leave what each bundle is made of in dist/.
  */
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, context, type BuildOptions } from 'esbuild';
+import { build, context, type BuildOptions, type Metafile } from 'esbuild';
 
 const ROOT = join(__dirname, '..');
 const DIST = join(ROOT, 'dist');
@@ -41,11 +41,23 @@ function options({ entry, output, external, banner }: Bundle, flags: Flags): Bui
     // The maps name the files; holding their text too would triple the package.
     sourcesContent: false,
     minify: flags.has('--minify'),
-    metafile: flags.has('--meta'),
+    metafile: true,
     logLevel: 'warning',
     external: external === undefined ? [] : [...external],
     banner: banner === undefined ? {} : { js: banner },
   };
+}
+
+/** The licences of the npm packages that are bundled, which ask to go with every copy. Throws if a package has none. */
+function licences(bundles: readonly Metafile[]): string {
+  const inputs = bundles.flatMap(({ inputs }) => Object.keys(inputs));
+  const folders = new Set(inputs.flatMap((file) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []));
+  const texts = [...folders].sort().map((folder) => {
+    const licence = readdirSync(join(ROOT, folder)).find((name) => /^licen[cs]e/i.test(name));
+    if (licence === undefined) throw new Error(`${folder} is bundled but has no licence file.`);
+    return `${folder.slice('node_modules/'.length)}\n\n${readFileSync(join(ROOT, folder, licence), 'utf8').trim()}\n`;
+  });
+  return texts.join(`\n${'-'.repeat(80)}\n\n`);
 }
 
 export async function buildBundles(flags: Flags = new Set()): Promise<void> {
@@ -61,8 +73,9 @@ export async function buildBundles(flags: Flags = new Set()): Promise<void> {
   }
   const results = await Promise.all(BUNDLES.map((bundle) => build(options(bundle, flags))));
   chmodSync(join(DIST, 'cli.js'), 0o755);
+  writeFileSync(join(DIST, 'licenses.txt'), licences(results.flatMap(({ metafile }) => metafile ?? [])));
   results.forEach(({ metafile }, i) => {
-    if (metafile) writeFileSync(join(DIST, `${BUNDLES[i].output}.meta.json`), JSON.stringify(metafile));
+    if (flags.has('--meta')) writeFileSync(join(DIST, `${BUNDLES[i].output}.meta.json`), JSON.stringify(metafile));
   });
   console.log(
     `built ${BUNDLES.map(({ output }) => `dist/${output}`).join(', ')} in ${Math.round(performance.now() - started)} ms`,

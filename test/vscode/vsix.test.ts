@@ -25,6 +25,7 @@ test('the package holds what runs and what the marketplace shows, and nothing el
     'dist/debug-adapter.js',
     'dist/extension.js',
     'dist/iced_x86_bg.wasm',
+    'dist/licenses.txt',
     'extension/icon.png',
     'package.json',
     'readme.md',
