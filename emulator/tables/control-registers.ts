@@ -60,15 +60,5 @@ export const RFLAGS = {
 export const CR0_DEFINED = 0xe005_003fn;
 /** Bits of CR4 the processor implements; setting another raises #GP(0). */
 export const CR4_IMPLEMENTED = BigInt(
-  CR4.TSD |
-    CR4.DE |
-    CR4.PSE |
-    CR4.PAE |
-    CR4.MCE |
-    CR4.PGE |
-    CR4.PCE |
-    CR4.VMXE |
-    CR4.FSGSBASE |
-    CR4.SMEP |
-    CR4.SMAP,
+  CR4.TSD | CR4.DE | CR4.PSE | CR4.PAE | CR4.MCE | CR4.PGE | CR4.PCE | CR4.VMXE | CR4.FSGSBASE | CR4.SMEP | CR4.SMAP,
 );

@@ -20,12 +20,24 @@ export function cacheFolder(): string {
   return resolve(process.env.STRATA_CACHE ?? join(__dirname, '..', '..', '.cache'));
 }
 
+/**
+ * The environment without what a running npm script says of itself: packages look there for the version of Node they are
+ * installed for.
+ */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const own = ['npm_config_user_agent', 'npm_node_execpath', 'npm_execpath', 'NODE'];
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.includes(name)));
+}
+
+/** Installs one package into an empty folder. */
 function npmInstall(folder: string, name: string, extra: NodeJS.ProcessEnv): Promise<void> {
+  // What a broken-off installation left would not be mended by another.
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{ "private": true }\n');
   const child = spawn('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', name], {
     cwd: folder,
-    env: { ...process.env, ...extra },
+    env: { ...cleanEnvironment(), ...extra },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -61,21 +61,21 @@ describe('samples and guest programs print the same on Bochs and here', () => {
 
   test('hello-vmx runs its guest through every exit', () => {
     const ours = runStrata({ image: hello });
-    assert.deepEqual(ours.stop, { kind: 'poweroff', status: SUCCESS });
+    assert.deepEqual(ours.stop, { kind: 'poweroff', status: SUCCESS, reset: false });
     assert.deepEqual(comparable(ours.serial), comparable(bochs.hello.serial));
     assert.deepEqual(comparable(ours.serial), comparable(readFileSync(join(HELLO, 'expected-output.txt'), 'latin1')));
   });
 
   test('broken-entry without a mistake runs its guest', () => {
     const ours = runStrata({ image: broken, cmdline: 'mistake=none' });
-    assert.deepEqual(ours.stop, { kind: 'poweroff', status: SUCCESS });
+    assert.deepEqual(ours.stop, { kind: 'poweroff', status: SUCCESS, reset: false });
     assert.deepEqual(comparable(ours.serial), comparable(bochs.broken[0].serial));
   });
 
   MISTAKES.forEach((mistake, index) => {
     test(`broken-entry with mistake ${mistake} fails its VM entry in the same way`, () => {
       const ours = runStrata({ image: broken, cmdline: `mistake=${mistake}` });
-      assert.deepEqual(ours.stop, { kind: 'poweroff', status: FAILURE });
+      assert.deepEqual(ours.stop, { kind: 'poweroff', status: FAILURE, reset: false });
       assert.match(ours.serial, new RegExp(`mistake: ${mistake}`));
       assert.deepEqual(comparable(ours.serial), comparable(bochs.broken[index + 1].serial));
       assert.equal(runStrata({ image: broken, cmdline: `mistake=${index + 1}` }).serial, ours.serial);
@@ -84,7 +84,7 @@ describe('samples and guest programs print the same on Bochs and here', () => {
 
   test('exceptions, stacks, paging, privilege, modes, strings, changing code, page crossings, arithmetic, segments and timers report the same', () => {
     const ours = runStrata({ image: report });
-    assert.deepEqual(ours.stop, { kind: 'poweroff', status: SUCCESS });
+    assert.deepEqual(ours.stop, { kind: 'poweroff', status: SUCCESS, reset: false });
     const expected = subjects(bochs.report.serial);
     const actual = subjects(ours.serial);
     assert.ok(expected.size > 10, `Bochs's report is short: ${bochs.report.serial}`);
