@@ -1,6 +1,6 @@
 #include "ept.h"
 
-/* A leaf's memory type, and the EPT pointer's: write-back */
+/* A leaf's memory type, and the EPT pointer's: write-back (SDM "EPT Translation Mechanism" and "Extended-Page-Table Pointer (EPTP)") */
 #define EPT_WRITE_BACK 6ul
 #define EPT_MEMORY_TYPE_SHIFT 3
 #define EPT_POINTER_WALK_LENGTH_4 (3ul << 3)
