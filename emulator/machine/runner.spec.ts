@@ -225,3 +225,40 @@ test('REP OUTS does not come back to the caller for every byte', () => {
   assert.equal(machine.retired, 6n);
   assert.ok(turns < 100, `${turns} turns`);
 });
+
+test('HLT with TF set is woken by its own single-step trap', () => {
+  const machine = boot(
+    assemble(`
+        mov     rsp, 0x9000
+        lidt    [idtr]
+        lgdt    [gdtr]
+        lea     rax, [handler]
+        mov     [idt + 1 * 16], ax
+        mov     word [idt + 1 * 16 + 2], 0x18
+        mov     word [idt + 1 * 16 + 4], 0x8e00
+        shr     rax, 16
+        mov     [idt + 1 * 16 + 6], ax
+        push    0x102
+        popf
+        hlt
+behind: jmp     $
+handler:
+        mov     rbx, [rsp]
+        lea     rcx, [behind]
+        cli
+        hlt
+align 8
+idtr:   dw      4095
+        dq      idt
+gdtr:   dw      4 * 8 - 1
+        dq      gdt
+gdt:    dq      0, 0x00cf9b000000ffff, 0x00cf93000000ffff, 0x00af9b000000ffff
+align 16
+idt:    times 4096 db 0
+`),
+  );
+  assert.equal(machine.run(1_000).kind, 'halted');
+  const state = machine.state(machine.current);
+  assert.notEqual(state.gpr(3), 0n);
+  assert.equal(state.gpr(3), state.gpr(1), 'the trap returns behind the HLT');
+});

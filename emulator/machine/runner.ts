@@ -80,15 +80,17 @@ export class Runner {
     for (let first = true; left > 0; first = false) {
       const stop = this.turn(left, first);
       if (stop !== undefined) return stop;
-      if (this.exit === EXIT.REPEAT) {
-        if (++shares === REPEAT_SHARES) break;
-        continue;
-      }
       const before = left;
       left = Number(end - this.time);
-      if (left < before) this.stuck = 0;
-      else if (++this.stuck === LIVELOCK) return { kind: 'livelock' };
-      else if (this.stuck % PATIENCE === 0) break;
+      if (this.exit === EXIT.REPEAT) {
+        if (++shares === REPEAT_SHARES) break;
+      } else if (left < before) {
+        this.stuck = 0;
+      } else {
+        this.stuck++;
+        if (this.stuck === LIVELOCK) return { kind: 'livelock' };
+        if (this.stuck % PATIENCE === 0) break;
+      }
     }
     return { kind: 'limit' };
   }
