@@ -8,8 +8,8 @@ const SEED = 0x5354;
 
 describe('a launch configuration', () => {
   it('has a value for every setting that was not given', () => {
-    const { memory, cpus, cpuModel, seed, serial, record } = readConfiguration({ program: '/a.elf' });
-    assert.deepEqual([memory, cpus, cpuModel, seed, serial, record], [512 << 20, 1, 'strata', 0n, 'console', true]);
+    const { memory, cpus, cpuModel, seed, serial } = readConfiguration({ program: '/a.elf' });
+    assert.deepEqual([memory, cpus, cpuModel, seed, serial], [512 << 20, 1, 'strata', 0n, 'console']);
   });
 
   it('takes the keys that belong to the editor', () => {

@@ -40,7 +40,6 @@ export interface LaunchConfiguration {
   readonly exitBreakpoints: readonly string[];
   readonly serial: 'console' | { readonly file: string };
   readonly seed: bigint;
-  readonly record: boolean;
   /** Run without stopping for anything. */
   readonly noDebug: boolean;
 }
@@ -170,7 +169,6 @@ export const launchAttributes = {
       description: "Seed of the machine's only source of randomness.",
       ...ADDRESS,
     },
-    record: { type: 'boolean', default: true, description: 'Record the run, so that it can be run backwards.' },
   },
 } as const satisfies Schema;
 
@@ -265,7 +263,6 @@ export function readConfiguration(values: Values, base: string = process.cwd()):
     exitBreakpoints: (values.exitBreakpoints as readonly string[] | undefined) ?? [],
     serial: typeof serial === 'object' ? { file: resolve(base, serial.file) } : 'console',
     seed,
-    record: (values.record as boolean | undefined) ?? true,
     noDebug: values.noDebug === true,
   };
 }

@@ -93,7 +93,7 @@ class Tour {
       const pause = await this.session.continue();
       if (pause.kind === 'terminated') return statistics;
       const guest = await this.thread(1);
-      line(`${pc.bold(pause.text.padEnd(46))} ${await this.where(guest.id)}`, 4);
+      line(`${pc.bold(pause.text.padEnd(52))} ${await this.where(guest.id)}`, 4);
       statistics = await this.session.ask('stats');
     }
     throw new Error(`The sample had not ended after ${MOST_STOPS} more VM exits.`);

@@ -14,7 +14,7 @@ test(
   () =>
     studio.inWindow('broken-entry', 'dark', async (window) => {
       await window.openFile('mistakes.c');
-      await window.launch('Debug broken-entry, mistake 3');
+      await window.launch('Debug broken-entry, mistake guest-cs');
       await window.exceptionWidget.waitFor({ timeout: 60_000 });
       await window.widenSideBar(420);
       const explanation = await window.exceptionWidget.innerText();
