@@ -131,7 +131,10 @@ describe('a guest of random bytes', () => {
         } catch (error) {
           throw new Error(`seed ${seed}: ${String(error)}`, { cause: error });
         }
-        assert.ok(machine.retired - before <= BigInt(INSTRUCTIONS), `seed ${seed} ran ${machine.retired - before} instructions`);
+        assert.ok(
+          machine.retired - before <= BigInt(INSTRUCTIONS),
+          `seed ${seed} ran ${machine.retired - before} instructions`,
+        );
       }
       // After all of that it still does what it did at first.
       for (let seed = 0; seed < first.length; seed++) {
