@@ -41,6 +41,7 @@ export interface Transition {
   readonly instructionInfo: number;
   readonly guestPhysical: bigint;
   readonly guestLinear: bigint;
+  /** VM-exit interruption information; of an entry, VM-entry interruption information: the event it injects. */
   readonly interruptionInfo: number;
   readonly interruptionErrorCode: number;
   /** Failed VM-entry checks, most important (the one hardware reports) first; empty unless a check failed. */

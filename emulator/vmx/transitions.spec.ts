@@ -26,6 +26,20 @@ test('each transition is logged with number, ends, reason and RIP', () => {
   );
 });
 
+test('an entry is logged with the event it injects', () => {
+  const machine = new TestMachine();
+  const generalProtection = 0x8000_0b0d;
+  machine.launch(() => {
+    machine.setField('VM_ENTRY_INTR_INFO', generalProtection);
+    machine.setField('VM_ENTRY_EXCEPTION_ERROR_CODE', 0x18);
+  });
+  const [entry] = machine.vmx.transitions;
+  assert.deepEqual(
+    [entry.kind, entry.interruptionInfo, entry.interruptionErrorCode],
+    ['entry', generalProtection, 0x18],
+  );
+});
+
 test('the stop mask says which transitions ask for a stop', () => {
   const cases = [
     ['entry', 'entry'],

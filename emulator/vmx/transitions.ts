@@ -122,6 +122,10 @@ export class TransitionLog {
       this.pair(at + target, wanted ? u32[source] : 0, wanted ? u32[source + 1] : 0);
     }
     for (const [source, target] of INFORMATION) words[at + target] = isExit ? u32[source] : 0;
+    if (event.kind === TRANSITION_KIND.ENTRY) {
+      words[at + WORD.interruptionInfo] = u32[AT.VM_ENTRY_INTR_INFO >> 2];
+      words[at + WORD.interruptionErrorCode] = u32[AT.VM_ENTRY_EXCEPTION_ERROR_CODE >> 2];
+    }
     if (failures.length > 0 || this.failures.size > 0) this.keepFailures(Number(this.lastNumber), failures);
     if (event.kind !== TRANSITION_KIND.VMFAIL) this.contextLoads++;
     if (this.wantsStop(event)) this.stopRequested = true;
