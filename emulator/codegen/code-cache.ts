@@ -362,7 +362,7 @@ const pageOf = (physical: number): number => (physical < 0 ? NO_PAGE : physical 
 const NO_MARKS: ReadonlySet<number> = new Set();
 
 /** Linear address of a code offset. */
-function linearOf(rip: bigint, mode: CodeMode): bigint {
+export function linearOf(rip: bigint, mode: CodeMode): bigint {
   if (mode.codeSize === 64) return BigInt.asUintN(64, rip);
   return (rip + mode.csBase) & 0xffff_ffffn;
 }

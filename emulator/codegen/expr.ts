@@ -57,17 +57,12 @@ export const rotl = binary(0x89);
 export const rotr = binary(0x8a);
 export const clz = unary(0x79);
 export const ctz = unary(0x7a);
-export const popcnt = unary(0x7b);
 export const eqz = unary(0x50);
 export const eq = binary(0x51);
 export const ne = binary(0x52);
 export const ltS = binary(0x53);
 export const ltU = binary(0x54);
-export const gtS = binary(0x55);
 export const gtU = binary(0x56);
-export const leS = binary(0x57);
-export const leU = binary(0x58);
-export const geS = binary(0x59);
 export const geU = binary(0x5a);
 
 // i32
@@ -78,7 +73,6 @@ export const and32 = binary(0x71);
 export const or32 = binary(0x72);
 export const xor32 = binary(0x73);
 export const shl32 = binary(0x74);
-export const shrS32 = binary(0x75);
 export const shrU32 = binary(0x76);
 export const popcnt32 = unary(0x69);
 export const eqz32 = unary(0x45);
@@ -86,16 +80,12 @@ export const eq32 = binary(0x46);
 export const ne32 = binary(0x47);
 export const ltS32 = binary(0x48);
 export const ltU32 = binary(0x49);
-export const gtS32 = binary(0x4a);
 export const gtU32 = binary(0x4b);
-export const leS32 = binary(0x4c);
-export const leU32 = binary(0x4d);
 export const geS32 = binary(0x4e);
 export const geU32 = binary(0x4f);
 
 // conversions
 export const wrap = unary(0xa7);
-export const extendS = unary(0xac);
 export const extendU = unary(0xad);
 export const signExtend8 = unary(0xc2);
 export const signExtend16 = unary(0xc3);

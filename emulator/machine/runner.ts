@@ -1,5 +1,5 @@
 import type { Stop } from '../api';
-import type { CodeCache, CodeMode } from '../codegen/code-cache';
+import { type CodeCache, type CodeMode, linearOf } from '../codegen/code-cache';
 import { EXIT } from '../codegen/exits';
 import type { RunFunction } from '../codegen/interpreter';
 import { afterInstruction, beforeInstruction, boundary, needsSingleStep, needsBoundary } from '../cpu/boundary';
@@ -170,8 +170,7 @@ export class Runner {
   }
 
   private get linearRip(): bigint {
-    const { codeSize, csBase } = this.mode;
-    return codeSize === 64 ? this.cpu.rip : (this.cpu.rip + csBase) & 0xffff_ffffn;
+    return linearOf(this.cpu.rip, this.mode);
   }
 
   private atBreakpoint(): boolean {
@@ -188,9 +187,8 @@ export class Runner {
     const { cpu, parts } = this;
     let left = budget;
     for (let rounds = 0; left > 0 && rounds < PATIENCE; rounds++) {
-      const { mode } = this;
       const before = left;
-      const record = this.find(() => parts.code.lookup(cpu.rip, mode));
+      const record = this.find((mode) => parts.code.lookup(cpu.rip, mode));
       if (record === undefined) {
         // A breakpoint on an instruction that cannot be fetched comes before the fault.
         if (cpu.field32(PENDING.kind) === PENDING_KIND.EXCEPTION && this.atBreakpoint()) {
@@ -215,8 +213,7 @@ export class Runner {
 
   /** Executes the one instruction at RIP; returns 1 if it retired, else 0. */
   private single(): number {
-    const { mode } = this;
-    const record = this.find(() => this.parts.code.single(this.cpu.rip, mode));
+    const record = this.find((mode) => this.parts.code.single(this.cpu.rip, mode));
     if (record === undefined) {
       this.deliverFetchFault();
       return 0;
@@ -229,11 +226,11 @@ export class Runner {
   }
 
   /** Finds the code at RIP; if fetching it faults, PENDING says how, and the answer is undefined. */
-  private find(code: () => number | undefined): number | undefined {
-    const { cpu, parts } = this;
-    parts.code.enterMode(this.mode);
+  private find(code: (mode: CodeMode) => number | undefined): number | undefined {
+    const { cpu, parts, mode } = this;
+    parts.code.enterMode(mode);
     try {
-      const record = code();
+      const record = code(mode);
       if (record !== undefined) return record;
       // No memory answers: all ones, which is no instruction.
       cpu.setField32(PENDING.kind, PENDING_KIND.EXCEPTION);
