@@ -37,6 +37,12 @@ class Allocator {
     if (this.next > this.end) throw new Error(`state layout overflows at 0x${at.toString(16)}`);
     return at;
   }
+
+  /** 16-byte units, aligned to their size. */
+  vectors(count: number): number {
+    this.next = Math.ceil(this.next / 16) * 16;
+    return this.field('u64', count * 2);
+  }
 }
 
 export const STATE_START = 0x1000;
@@ -70,6 +76,31 @@ export const FLAGS = {
   b: cpu.field('u64'),
   r: cpu.field('u64'),
 } as const;
+
+/** Vector registers YMM0 to YMM15, 32 bytes each, XMM in the low half; aligned to 16. */
+export const YMM = cpu.vectors(32);
+export const YMM_SIZE = 32;
+
+/**
+ * The x87 FPU as FXSAVE shows it: *physical* registers R0 to R7, 16 bytes each (significand u64, then sign and exponent
+ * u16); ST(i) is R[(TOP + i) mod 8]; MMn is the significand of Rn. The tag word is the abridged one: bit n is 1 where Rn is not empty.
+ */
+export const X87 = {
+  registers: cpu.vectors(8),
+  control: cpu.field('u16'),
+  status: cpu.field('u16'),
+  tag: cpu.field('u16'),
+  opcode: cpu.field('u16'),
+  instructionPointer: cpu.field('u64'),
+  dataPointer: cpu.field('u64'),
+  instructionSelector: cpu.field('u16'),
+  dataSelector: cpu.field('u16'),
+} as const;
+export const X87_REGISTER_SIZE = 16;
+
+export const MXCSR = cpu.field('u32');
+/** Protection-key rights of user pages. */
+export const PKRU = cpu.field('u32');
 
 /** RIP; current whenever the interpreter is not running (inside it, RIP_PAGE and the record say where it is). */
 export const RIP = cpu.field('u64');
@@ -219,6 +250,8 @@ export const SCRATCH = {
   record: 0x16_0008,
   /** 64-byte buffer a slow access goes through when it has no single host address. */
   bounce: 0x16_0040,
+  /** The source operand of a vector instruction on its way to the instruction's assist (32 bytes). */
+  source: 0x16_0080,
   /** Nonzero when the last `linear` call faulted (i32). */
   status: 0x16_0010,
   /** AND mask of RIP in the current mode: all ones in 64-bit mode, else 32 ones (u64). */

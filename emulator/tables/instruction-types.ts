@@ -20,11 +20,19 @@ export type OperandSizeRule = 'b' | 'w' | 'd' | 'q' | 'v' | 'y' | 'z' | 'f64' | 
  */
 export type OperandCode = string;
 
+/**
+ * The unit an instruction needs. Decoding depends on it: #UD or #NM where the control registers have it off (SDM "Exception Conditions of
+ * Legacy SIMD Instructions", "VEX-Encoded GPR Instructions", "Floating-Point Error Conditions"). 'wait' is FWAIT: #NM by CR0.MP and TS alone.
+ * 'vex' asks only for protected mode.
+ */
+export type Unit = 'x87' | 'wait' | 'mmx' | 'sse' | 'avx' | 'vex';
+
 export interface InstructionRow {
   /**
    * SDM opcode column: '01 /r', '83 /0 ib', '0F A2', '0F C7 /1', 'F3 0F B8 /r', 'B8+r'. Group digit and mod constraints included
    * ('0F 01 C1', '/6 mem', '/6 reg'). A leading 66, F2 or F3 selects the row, NP demands that none of them is there; without either the row
-   * ignores them. 'REX.W' selects by REX.W. Immediates are told by the operand codes.
+   * ignores them. 'REX.W' selects by REX.W, 'REX.W0' by its absence. Immediates are told by the operand codes.
+   * VEX: 'VEX.128.66.0F38.W0 58 /r': length 128, 256, LZ or LIG; prefix NP, 66, F3, F2; map 0F, 0F38, 0F3A; W0, W1 or WIG.
    */
   readonly opcode: string;
   readonly mnemonic: string;
@@ -37,4 +45,9 @@ export interface InstructionRow {
   readonly semantic: { readonly kind: 'hot' | 'cold'; readonly key: string };
   /** Ends a decoded block (branches; cold instructions after which mode, translation or interrupts may differ). */
   readonly ends: boolean;
+  readonly unit?: Unit;
+  /** CPUID feature (a name of `tables/cpuid-features.ts`) without which the encoding is undefined; absent: every processor has it. */
+  readonly feature?: string;
+  /** A memory operand of 16 or 32 bytes must be aligned to its size, else #GP(0). */
+  readonly aligned?: boolean;
 }

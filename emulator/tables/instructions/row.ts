@@ -1,10 +1,13 @@
-import type { InstructionRow, ModeValidity, OperandSizeRule } from '../instruction-types';
+import type { InstructionRow, ModeValidity, OperandSizeRule, Unit } from '../instruction-types';
 
 /** What most rows leave at its default. */
-interface RowOptions {
+export interface RowOptions {
   readonly lock?: boolean;
   readonly ends?: boolean;
   readonly mode?: ModeValidity;
+  readonly unit?: Unit;
+  readonly feature?: string;
+  readonly aligned?: boolean;
 }
 
 export const LOCK: RowOptions = { lock: true };
@@ -21,7 +24,7 @@ const row = (
   operands: string,
   size: OperandSizeRule,
   key: string,
-  { lock = false, ends = false, mode = 'any' }: RowOptions = {},
+  { lock = false, ends = false, mode = 'any', ...rest }: RowOptions = {},
 ): InstructionRow => ({
   opcode,
   mnemonic,
@@ -31,6 +34,7 @@ const row = (
   lock,
   semantic: { kind, key },
   ends,
+  ...rest,
 });
 
 /** A row with emitted semantics; `operands` are operand codes separated by spaces. */
