@@ -15,11 +15,11 @@ export interface FeaturePlace {
 }
 
 /** Bits of one register of one leaf, by feature name. */
-interface RegisterBits {
+interface RegisterBits<Bits> {
   readonly leaf: number;
   readonly subleaf: number;
   readonly register: CpuidRegister;
-  readonly bits: Readonly<Record<string, number>>;
+  readonly bits: Bits;
 }
 
 const at = <Bits extends Readonly<Record<string, number>>>(
@@ -27,7 +27,7 @@ const at = <Bits extends Readonly<Record<string, number>>>(
   subleaf: number,
   register: CpuidRegister,
   bits: Bits,
-): RegisterBits & { readonly bits: Bits } => ({ leaf, subleaf, register, bits });
+): RegisterBits<Bits> => ({ leaf, subleaf, register, bits });
 
 // prettier-ignore
 const REGISTERS = [
@@ -69,7 +69,7 @@ const REGISTERS = [
   at(0x8000_0008, 0, 'ebx', { wbnoinvd: 9 }),
 ] as const;
 
-type Names<T> = T extends { readonly bits: infer Bits } ? Extract<keyof Bits, string> : never;
+type Names<T> = T extends RegisterBits<infer Bits> ? Extract<keyof Bits, string> : never;
 
 /** A feature, by the SDM's name in lower case. */
 export type CpuFeature = Names<(typeof REGISTERS)[number]>;
