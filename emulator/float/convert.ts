@@ -78,7 +78,7 @@ export function integral(
   return { value: kept + (up ? 1n : 0n), inexact: rest !== 0n, up };
 }
 
-/** FRNDINT, ROUNDPS and kin: a number rounded to an integral one. `reportInexact` false suppresses the precision exception. */
+/** ROUNDPS and kin, FRNDINT: a number rounded to an integral one. `reportInexact` false suppresses the precision exception; denormals are not reported. */
 export function roundToIntegral(
   target: Format,
   env: FloatEnvironment,
@@ -87,7 +87,6 @@ export function roundToIntegral(
   reportInexact: boolean,
 ): bigint {
   if (isNaN(a)) return propagateOne(target, env, a);
-  if (denormalTraps(env, a)) return 0n;
   if (a.kind !== KIND.FINITE || a.exponent >= target.precision - 1) return pack(target, env, a);
   const { value, inexact, up } = integral(a, rounding);
   if (inexact && reportInexact) {

@@ -67,13 +67,8 @@ export function roundAndPack(
   if (exponent < target.minExponent) {
     const masked = (env.masks & FLOAT_FLAG.UE) !== 0;
     if (!masked) {
+      // SSE has no result then; whether it would have been inexact is reported all the same.
       env.raise(FLOAT_FLAG.UE);
-      if (!env.x87) {
-        // SSE rounds a value below the normal range where its denormal would end, and reports only whether that is inexact.
-        result = roundAt(negative, m, e, target.minExponent - bits + 1, env.rounding);
-        if (result.inexact) env.raise(FLOAT_FLAG.PE);
-        return finish(target, env, negative, result, target.minExponent - 1, bits);
-      }
       return finish(target, env, negative, result, exponent + EXPONENT_ADJUSTMENT, bits);
     }
     if (env.flushToZero) {
