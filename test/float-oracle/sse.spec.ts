@@ -115,7 +115,6 @@ const FORMS: readonly Form[] = [
     result: 32,
     compute: (env, [, b]) => fromBinary16(env, b),
   },
-  },
   {
     name: 'VCVTPS2PH',
     code: [0xc4, 0xe3, 0x79, 0x1d, 0xc8, 4],
@@ -123,7 +122,6 @@ const FORMS: readonly Form[] = [
     result: 16,
     span: 1,
     compute: (env, [, b]) => toBinary16(env, b),
-  },
   },
   ...[BINARY32, BINARY64].flatMap((format): readonly Form[] => [
     ...[0, 1, 2, 3, 4, 9].map((control): Form => ({
