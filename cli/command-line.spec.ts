@@ -263,11 +263,13 @@ test('files, command line, memory and load addresses reach the loader', async ()
     'm.img',
     '--memory',
     '64M',
+    '--cpu',
+    'haswell-ep',
     '--seed',
     '7',
   ]);
   assert.equal(got.status, 0);
-  assert.deepEqual(got.config, { memory: 64 << 20, cpuModel: 'strata', seed: 7n });
+  assert.deepEqual(got.config, { memory: 64 << 20, cpuModel: 'haswell-ep', seed: 7n });
   assert.deepEqual(
     got.image?.pieces.slice(1, 3).map((piece) => piece.physical),
     [0x10_1000, 0x10_2000],
@@ -298,6 +300,7 @@ test('bad input gives one sentence that names the place, and status 2', async ()
     [['k.elf', '--max-instructions', 'many'], /^strata: --max-instructions many: not a number of instructions/],
     [['k.elf', '--module', 'none.img x'], /^strata: none\.img: there is no such file/],
     [['k.elf', '--break', 'exit =='], /^strata: --break: Column \d+: /],
+    [['k.elf', '--cpu', '486'], /^strata: --cpu 486: not a processor model; there are strata, classic, /],
     [['k.elf', '--seed', '-1'], /^strata: --seed -1: not a number of at most 64 bits/],
     [['k.elf', '--seed', '0x10000000000000000'], /^strata: --seed 0x10000000000000000: not a number/],
     [['k.elf', '--serial', '/no/where'], /^strata: --serial \/no\/where: there is no such/],

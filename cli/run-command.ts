@@ -3,10 +3,11 @@ import { parseCondition, type Condition } from '../debug-adapter/conditions/cond
 import { loadImage } from '../emulator/boot/load-image';
 import type { LoadedImage } from '../emulator/boot/loaded-image';
 import type { BootModule } from '../emulator/boot/multiboot';
+import type { CpuModelName } from '../emulator/tables/cpu-models';
 import { EXIT_STATUS } from './exit-status';
 import { WriteFailure, type CliHost, type Sink } from './host';
 import { runGuest } from './run-guest';
-import { parseAddress, parseCount, parseMemory, parseSeed, type Parsed } from './size';
+import { parseAddress, parseCount, parseCpuModel, parseMemory, parseSeed, type Parsed } from './size';
 import { exitStatus, humanSummary, jsonSummary } from './summary';
 
 /** Options of `strata run` as typed. */
@@ -21,6 +22,7 @@ export interface RunOptions {
   readonly json: boolean;
   readonly loadAddress?: string;
   readonly entry?: string;
+  readonly cpu: string;
   readonly seed: string;
 }
 
@@ -28,6 +30,7 @@ export interface RunOptions {
 interface Plan {
   readonly image: LoadedImage;
   readonly memory: number;
+  readonly cpuModel: CpuModelName;
   readonly seed: bigint;
   readonly maxInstructions: number | undefined;
   readonly condition: Condition | undefined;
@@ -68,7 +71,7 @@ export async function refuse(sentence: string, json: boolean, host: CliHost): Pr
 }
 
 async function run(plan: Plan, serial: Sink, options: RunOptions, host: CliHost): Promise<number> {
-  const machine = host.createMachine({ memory: plan.memory, cpuModel: 'strata', seed: plan.seed });
+  const machine = host.createMachine({ memory: plan.memory, cpuModel: plan.cpuModel, seed: plan.seed });
   machine.load(plan.image);
   let waiting: Uint8Array[] = [];
   // The debug console shares the terminal with the serial port, or takes it over when that goes to a file.
@@ -138,6 +141,7 @@ function prepare(path: string, options: RunOptions, host: CliHost): Plan {
   return {
     image: result.image,
     memory,
+    cpuModel: must(parseCpuModel('--cpu', options.cpu)),
     seed: must(parseSeed('--seed', options.seed)),
     maxInstructions,
     condition: options.break === undefined ? undefined : condition(options.break),

@@ -1,4 +1,5 @@
 import { MAX_RAM } from '../emulator/state/layout';
+import { CPU_MODEL_NAMES, type CpuModelName } from '../emulator/tables/cpu-models';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
 const GRANULE = 0x1_0000;
@@ -34,6 +35,13 @@ export function parseSeed(option: string, text: string): Parsed<bigint> {
     if (value < 1n << 64n) return { ok: true, value };
   }
   return { ok: false, error: `${option} ${text}: not a number of at most 64 bits; write for example 7 or 0x1234.` };
+}
+
+/** A processor model by name. */
+export function parseCpuModel(option: string, text: string): Parsed<CpuModelName> {
+  const value = CPU_MODEL_NAMES.find((name) => name === text);
+  if (value !== undefined) return { ok: true, value };
+  return { ok: false, error: `${option} ${text}: not a processor model; there are ${CPU_MODEL_NAMES.join(', ')}.` };
 }
 
 /** A physical address: decimal or 0x. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { MAX_RAM } from '../emulator/state/layout';
+import { CPU_MODEL_NAMES, CPU_MODELS, type CpuModelName } from '../emulator/tables/cpu-models';
 import { requestErrors } from './errors';
 import { parseNumber } from './format';
 import { violation, type Schema } from './schema';
@@ -30,7 +31,7 @@ export interface LaunchConfiguration {
   /** Bytes. */
   readonly memory: number;
   readonly cpus: number;
-  readonly cpuModel: 'strata' | 'classic';
+  readonly cpuModel: CpuModelName;
   readonly cmdline: string;
   readonly modules: readonly ModuleFile[];
   readonly loadAddress: bigint | undefined;
@@ -118,8 +119,8 @@ export const launchAttributes = {
     cpuModel: {
       type: 'string',
       default: 'strata',
-      enum: ['strata', 'classic'],
-      description: '"strata" has everything the machine implements, "classic" only what the SDM defines.',
+      enum: [...CPU_MODEL_NAMES],
+      description: `Processor: ${CPU_MODEL_NAMES.map((name) => `"${name}" is ${CPU_MODELS[name].title}`).join('; ')}.`,
     },
     cmdline: { type: 'string', default: '', description: 'Command line given to the program by the boot loader.' },
     modules: {
@@ -250,7 +251,7 @@ export function readConfiguration(values: Values, base: string = process.cwd()):
     ),
     memory,
     cpus: (values.cpus as number | undefined) ?? 1,
-    cpuModel: (values.cpuModel as 'strata' | 'classic' | undefined) ?? 'strata',
+    cpuModel: (values.cpuModel as CpuModelName | undefined) ?? 'strata',
     cmdline: (values.cmdline as string | undefined) ?? '',
     modules: ((values.modules as readonly (string | Values)[] | undefined) ?? []).map((item) =>
       typeof item === 'string'

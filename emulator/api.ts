@@ -3,11 +3,12 @@
  * builds one.
  */
 import type { SegmentName } from './state/layout';
+import type { CpuModelName } from './tables/cpu-models';
 
 export interface MachineConfig {
   /** Guest RAM in bytes, a multiple of 64 KiB. */
   readonly memory: number;
-  readonly cpuModel: 'strata' | 'classic';
+  readonly cpuModel: CpuModelName;
   /** Seed of the machine's only random source. */
   readonly seed: bigint;
 }

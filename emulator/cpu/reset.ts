@@ -1,7 +1,7 @@
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS, SEGMENT_ORDER, VMX } from '../state/layout';
 import { ACTIVITY } from '../tables/boundary-state';
 import { APIC_BASE, FEATURE_CONTROL, MISC_ENABLE_RESET, PAT_RESET } from '../tables/msrs';
-import { CPUID_SIGNATURE } from '../tables/cpuid';
+import { processorSignature } from '../tables/cpuid';
 import { type Processor, SEG } from './processor';
 import { RDX } from './registers';
 
@@ -14,7 +14,7 @@ const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 export function resetProcessor(cpu: Processor, kind: 'power-up' | 'init' = 'power-up'): void {
   const { memory } = cpu;
   for (let i = 0; i < 16; i++) memory.u64[(GPR >> 3) + i] = 0n;
-  cpu.setGpr(RDX, BigInt(CPUID_SIGNATURE));
+  cpu.setGpr(RDX, BigInt(processorSignature(cpu.model)));
   memory.u64[FLAGS.kind >> 3] = 0n;
   cpu.rflags = 2;
   cpu.rip = 0xfff0n;

@@ -1,9 +1,9 @@
 import type { DecodedRecord } from '../decode/decoded-record';
-import { BOUNDARY, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS } from '../state/layout';
+import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS } from '../state/layout';
 import { BLOCKING } from '../tables/boundary-state';
 import { cpuid as cpuidLeaf } from '../tables/cpuid';
 import { CR4, RFLAGS } from '../tables/control-registers';
-import { APIC_BASE } from '../tables/msrs';
+import { APIC_BASE, MISC_ENABLE } from '../tables/msrs';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { raise, VECTOR } from './faults';
 import type { PlainIntercept } from './intercepts';
@@ -24,11 +24,19 @@ const ud: ColdInstruction = () => raise(VECTOR.UD);
 
 function cpuid(cpu: Processor, insn: DecodedRecord): ColdResult {
   if (cpu.vmx.plainExits('CPUID', insn)) return COLD.EXITED;
+  const cr4 = Number(cpu.cr4);
+  const enabled = cpu.field(MSRS.miscEnable);
   const result = cpuidLeaf(cpu.model, cpu.gpr32(RAX), cpu.gpr32(RCX), {
     processor: cpu.number,
     processors: 1,
-    osxsave: false,
+    cr4: { osxsave: (cr4 & CR4.OSXSAVE) !== 0, pke: (cr4 & CR4.PKE) !== 0 },
     apicEnabled: (cpu.field(MSRS.apicBase) & APIC_BASE.enable) !== 0n,
+    is64Bit: cpu.is64Bit,
+    xcr0: cpu.field32(CONTROL.xcr0),
+    xss: 0,
+    limited: (enabled & MISC_ENABLE.LIMIT_CPUID) !== 0n,
+    xdDisabled: (enabled & MISC_ENABLE.XD_DISABLE) !== 0n,
+    monitorEnabled: (enabled & MISC_ENABLE.MONITOR) !== 0n,
   });
   cpu.setGpr32(RAX, result.eax);
   cpu.setGpr32(RBX, result.ebx);
@@ -83,49 +91,6 @@ function rdpmc(cpu: Processor, insn: DecodedRecord): ColdResult {
   if (cpu.cpl !== 0 && (cpu.cr4 & BigInt(CR4.PCE)) === 0n) raise(VECTOR.GP, 0);
   cpu.vmx.plain('RDPMC', insn);
   return raise(VECTOR.GP, 0);
-}
-
-const iopl = (cpu: Processor): number => (cpu.field32(FLAGS.system) >> 12) & 3;
-
-function cli(cpu: Processor): ColdResult {
-  if (cpu.cpl > iopl(cpu)) raise(VECTOR.GP, 0);
-  cpu.setField32(FLAGS.system, cpu.field32(FLAGS.system) & ~RFLAGS.IF);
-  return COLD.LEAVE;
-}
-
-function sti(cpu: Processor): ColdResult {
-  if (cpu.cpl > iopl(cpu)) raise(VECTOR.GP, 0);
-  const system = cpu.field32(FLAGS.system);
-  if ((system & RFLAGS.IF) === 0) {
-    cpu.setField32(FLAGS.system, system | RFLAGS.IF);
-    cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) | BLOCKING.STI);
-  }
-  return COLD.LEAVE;
-}
-
-/** Bits POPF and IRET may change at a privilege level; RF is dropped, as no instruction breakpoints look at it. */
-export function changeableFlags(cpu: Processor, size: 2 | 4 | 8): number {
-  let mask: number = RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF;
-  mask |= RFLAGS.TF | RFLAGS.DF | RFLAGS.NT;
-  if (size !== 2) mask |= RFLAGS.AC | RFLAGS.ID;
-  if (cpu.cpl <= iopl(cpu)) mask |= RFLAGS.IF;
-  if (cpu.cpl === 0) mask |= RFLAGS.IOPL;
-  return mask;
-}
-
-/** Merges popped flags into RFLAGS. */
-export function mergeFlags(cpu: Processor, value: number, mask: number): void {
-  cpu.rflags = ((cpu.rflags & ~mask & ~RFLAGS.RF) | (value & mask)) >>> 0;
-}
-
-function popf(cpu: Processor, insn: DecodedRecord): ColdResult {
-  const size = insn.size === 1 ? 2 : insn.size;
-  const stack = new StackReader(cpu, size);
-  const value = Number(stack.pop() & 0xffff_ffffn);
-  setStackPointer(cpu, stack.pointer);
-  mergeFlags(cpu, value, changeableFlags(cpu, size));
-  cpu.mmu.contextChanged();
-  return COLD.LEAVE;
 }
 
 /** LGDT and LIDT. */
@@ -263,9 +228,6 @@ export const SYSTEM_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
   rdtsc,
   rdtscp,
   rdpmc,
-  cli,
-  sti,
-  popf,
   lgdt: loadTable('LGDT', DESCRIPTOR_TABLES.gdtrBase, DESCRIPTOR_TABLES.gdtrLimit),
   lidt: loadTable('LIDT', DESCRIPTOR_TABLES.idtrBase, DESCRIPTOR_TABLES.idtrLimit),
   sgdt: storeTable('SGDT', DESCRIPTOR_TABLES.gdtrBase, DESCRIPTOR_TABLES.gdtrLimit),

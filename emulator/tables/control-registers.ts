@@ -25,6 +25,7 @@ export const CR4 = {
   OSFXSR: 0x200,
   OSXMMEXCPT: 0x400,
   UMIP: 0x800,
+  LA57: 0x1000,
   VMXE: 0x2000,
   SMXE: 0x4000,
   FSGSBASE: 0x1_0000,
@@ -32,6 +33,9 @@ export const CR4 = {
   OSXSAVE: 0x4_0000,
   SMEP: 0x10_0000,
   SMAP: 0x20_0000,
+  PKE: 0x40_0000,
+  PKS: 0x100_0000,
+  LAM_SUP: 0x1000_0000,
 } as const;
 export const EFER = { SCE: 1, LME: 0x100, LMA: 0x400, NXE: 0x800 } as const;
 

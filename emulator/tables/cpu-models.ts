@@ -74,6 +74,8 @@ interface ModelRow {
   readonly model: number;
   readonly stepping: number;
   readonly physicalBits: number;
+  /** Highest basic CPUID leaf. */
+  readonly lastLeaf: number;
   /** What the real part has; reported is what of it the machine implements. */
   readonly part: readonly CpuFeature[];
   readonly caches: readonly CacheLevel[];
@@ -98,31 +100,31 @@ const ROWS = {
   strata: {
     title: 'everything the machine implements',
     brand: 'Strata virtual processor at 1.00 GHz',
-    family: 6, model: 0x5e, stepping: 3, physicalBits: 40, part: ALL_NAMES, counters: 8, microcode: 1,
+    family: 6, model: 0x5e, stepping: 3, lastLeaf: 0x1f, physicalBits: 40, part: ALL_NAMES, counters: 8, microcode: 1,
     caches: [cache(1, 'data', 32, 8), cache(1, 'instruction', 32, 8), cache(2, 'unified', 1024, 16), cache(3, 'unified', 8192, 16, 8, true)],
   },
   classic: {
     title: 'a modest processor of the kind VMX first came in: no instruction sets beyond SSSE3',
     brand: 'Strata classic processor at 1.00 GHz',
-    family: 6, model: 0x0f, stepping: 11, physicalBits: 40, part: [...BASE, 'x2apic', 'tsc_deadline', 'fsgsbase', 'tsc_adjust', 'smep', 'smap', 'pdpe1gb', 'rdtscp'], counters: 4, microcode: 1,
+    family: 6, model: 0x0f, stepping: 11, lastLeaf: 0xd, physicalBits: 40, part: [...BASE, 'x2apic', 'tsc_deadline', 'fsgsbase', 'tsc_adjust', 'smep', 'smap', 'pdpe1gb', 'rdtscp'], counters: 4, microcode: 1,
     caches: [cache(1, 'data', 32, 8), cache(1, 'instruction', 32, 8), cache(2, 'unified', 4096, 16, 8)],
   },
   'haswell-ep': {
     title: 'Xeon E5 v3 (2014)',
     brand: 'Intel(R) Xeon(R) CPU E5-2680 v3 @ 2.50GHz',
-    family: 6, model: 0x3f, stepping: 2, physicalBits: 46, part: HASWELL_EP, counters: 8, microcode: 0x49,
+    family: 6, model: 0x3f, stepping: 2, lastLeaf: 0xf, physicalBits: 46, part: HASWELL_EP, counters: 8, microcode: 0x49,
     caches: [cache(1, 'data', 32, 8), cache(1, 'instruction', 32, 8), cache(2, 'unified', 256, 8), cache(3, 'unified', 30720, 20, 8, true)],
   },
   'skylake-sp': {
     title: 'Xeon Scalable, first generation (2017), without AVX-512',
     brand: 'Intel(R) Xeon(R) Gold 6148 CPU @ 2.40GHz',
-    family: 6, model: 0x55, stepping: 4, physicalBits: 46, part: SKYLAKE_SP, counters: 8, microcode: 0x200_0065,
+    family: 6, model: 0x55, stepping: 4, lastLeaf: 0x16, physicalBits: 46, part: SKYLAKE_SP, counters: 8, microcode: 0x200_0065,
     caches: [cache(1, 'data', 32, 8), cache(1, 'instruction', 32, 8), cache(2, 'unified', 1024, 16), cache(3, 'unified', 28160, 11, 8)],
   },
   'sapphire-rapids': {
     title: 'Xeon Scalable, fourth generation (2023), without AVX-512 and AMX',
     brand: 'Intel(R) Xeon(R) Platinum 8480+',
-    family: 6, model: 0x8f, stepping: 8, physicalBits: 46, part: SAPPHIRE_RAPIDS, counters: 8, microcode: 0x2b00_0461,
+    family: 6, model: 0x8f, stepping: 8, lastLeaf: 0x20, physicalBits: 46, part: SAPPHIRE_RAPIDS, counters: 8, microcode: 0x2b00_0461,
     caches: [cache(1, 'data', 48, 12), cache(1, 'instruction', 32, 8), cache(2, 'unified', 2048, 16), cache(3, 'unified', 107520, 15, 8)],
   },
 } as const satisfies Readonly<Record<string, ModelRow>>;

@@ -1,84 +1,240 @@
-import type { CpuModel } from './cpu-models';
+import type { CacheLevel, CpuModel } from './cpu-models';
+import { type CpuFeature, cpuFeature, type CpuidRegister } from './cpuid-features';
+import { APIC_TIMER_HZ as CRYSTAL_HZ, TSC_HZ } from './clock';
+import { FIXED_COUNTERS, COUNTER_BITS, UNAVAILABLE_EVENTS, ARCHITECTURAL_EVENT_COUNT } from './performance-events';
+import {
+  compactedLayout,
+  standardSize,
+  supportedXcr0,
+  supportedXss,
+  XSAVE_COMPONENTS,
+  XSAVE_EXTENDED,
+} from './xsave-components';
 
-/** Family 6, model 5EH, stepping 3. */
-export const CPUID_SIGNATURE = 0x0005_06e3;
+/** Registers of a leaf, as unsigned numbers. */
+export type CpuidResult = Readonly<Record<CpuidRegister, number>>;
 
-/** Registers of a leaf. */
-export interface CpuidResult {
-  readonly eax: number;
-  readonly ebx: number;
-  readonly ecx: number;
-  readonly edx: number;
-}
-
-/** Feature bits that mirror a control register or MSR. */
+/** What leaves mirror of the processor's state and of its place in the machine. */
 export interface CpuidDynamics {
+  /** Number of the processor, which is its APIC ID. */
   readonly processor: number;
   readonly processors: number;
-  readonly osxsave: boolean;
+  readonly cr4: { readonly osxsave: boolean; readonly pke: boolean };
   readonly apicEnabled: boolean;
+  readonly is64Bit: boolean;
+  /** XCR0 and IA32_XSS, low halves. */
+  readonly xcr0: number;
+  readonly xss: number;
+  /** IA32_MISC_ENABLE: "Limit CPUID Maxval", "XD Bit Disable", "Enable Monitor FSM". */
+  readonly limited: boolean;
+  readonly xdDisabled: boolean;
+  readonly monitorEnabled: boolean;
 }
 
-const bits = (...numbers: readonly number[]): number => numbers.reduce((word, bit) => word | (1 << bit), 0) >>> 0;
+type Leaf = (model: CpuModel, subleaf: number, dynamics: CpuidDynamics) => CpuidResult;
 
-/** Leaf 1 EDX: PSE TSC MSR PAE CX8 SEP MTRR PGE CMOV PAT PSE-36 DE, MCE MCA. APIC (9) follows IA32_APIC_BASE. */
-const FEATURES_EDX = bits(2, 3, 4, 5, 6, 8, 11, 12, 13, 15, 16, 17, 7, 14);
-/** Leaf 1 ECX: VMX, CX16, x2APIC, TSC-deadline timer. */
-const FEATURES_ECX = bits(5, 13, 21, 24);
-/** Leaf 7 EBX: FSGSBASE, TSC_ADJUST, SMEP, SMAP. */
-const STRUCTURED_EBX = bits(0, 1, 7, 20);
-/** Leaf 80000001H EDX: SYSCALL, NX, 1-GByte pages, RDTSCP, LM. */
-const EXTENDED_EDX = bits(11, 20, 26, 27, 29);
-/** Leaf 80000001H ECX: LAHF in 64-bit mode. */
-const EXTENDED_ECX = bits(0);
+const NOTHING: CpuidResult = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
+const EXTENDED = 0x8000_0000;
+const LAST_EXTENDED = 0x8000_0008;
+const LIMITED_LAST = 2;
+const LINE_SIZE = 64;
 
+const OSXSAVE = 1 << 27;
+const OSPKE = 1 << 4;
+
+/** Family, model and stepping, as in EAX of leaf 1 and in EDX after reset. */
+export function processorSignature({ family, model, stepping }: CpuModel): number {
+  const extended = family > 15 ? family - 15 : 0;
+  return ((extended << 20) | ((model >> 4) << 16) | (Math.min(family, 15) << 8) | ((model & 15) << 4) | stepping) >>> 0;
+}
+
+/** Four characters a register. */
 const text = (value: string): number =>
   [...value].reduce((word, character, i) => word | (character.charCodeAt(0) << (8 * i)), 0) >>> 0;
 
-const BRAND = 'Strata virtual processor at 1.00 GHz'.padEnd(48, '\0');
+type Bits = Record<CpuidRegister, number>;
 
-const NOTHING: CpuidResult = { eax: 0, ebx: 0, ecx: 0, edx: 0 };
-const LAST_BASIC = 0x16;
-const LAST_EXTENDED = 0x8000_0008;
+/** Feature bits of each leaf, by leaf and subleaf, of each model asked for so far. */
+const featureBitsOf = new WeakMap<CpuModel, ReadonlyMap<string, CpuidResult>>();
 
-/** SDM "CPUID - CPU Identification": only what the processor has. An unknown leaf answers as the last basic one. */
-export function cpuid(model: CpuModel, leaf: number, subleaf: number, dynamics: CpuidDynamics): CpuidResult {
-  if (leaf >= 0x8000_0002 && leaf <= 0x8000_0004) {
-    const at = (leaf - 0x8000_0002) * 16;
-    const word = (i: number): number => text(BRAND.slice(at + 4 * i, at + 4 * i + 4));
+function collectFeatureBits(model: CpuModel): ReadonlyMap<string, CpuidResult> {
+  const leaves = new Map<string, Bits>();
+  for (const feature of model.features) {
+    const { leaf, subleaf, register, bit } = cpuFeature(feature).place;
+    const key = `${leaf}.${subleaf}`;
+    const bits = leaves.get(key) ?? { ...NOTHING };
+    bits[register] = (bits[register] | (1 << bit)) >>> 0;
+    leaves.set(key, bits);
+  }
+  featureBitsOf.set(model, leaves);
+  return leaves;
+}
+
+/** A leaf's feature bits, whatever state says. */
+function featureBits(model: CpuModel, leaf: number, subleaf: number): CpuidResult {
+  return (featureBitsOf.get(model) ?? collectFeatureBits(model)).get(`${leaf}.${subleaf}`) ?? NOTHING;
+}
+
+/** Without the bits of features that state takes away. */
+const less = (bits: number, gone: readonly (readonly [feature: CpuFeature, isGone: boolean])[]): number =>
+  gone.reduce((left, [feature, isGone]) => (isGone ? left & ~(1 << cpuFeature(feature).place.bit) : left), bits) >>> 0;
+
+/** Bits of an APIC ID below the package's: enough to number the processors. */
+const idBits = (processors: number): number => 32 - Math.clz32(processors - 1);
+
+const CACHE_TYPE = { data: 1, instruction: 2, unified: 3 } as const;
+
+/** SDM "Deterministic Cache Parameters". */
+function cacheLeaf({ level, type, sets, ways, sharedBy, inclusive }: CacheLevel, processors: number): CpuidResult {
+  const cores = (1 << idBits(processors)) - 1;
+  const selfInitialising = 1 << 8;
+  return {
+    eax: (CACHE_TYPE[type] | (level << 5) | selfInitialising | ((sharedBy - 1) << 14) | (cores << 26)) >>> 0,
+    ebx: (((ways - 1) << 22) | (LINE_SIZE - 1)) >>> 0,
+    ecx: sets - 1,
+    edx: inclusive ? 2 : 0,
+  };
+}
+
+/** SDM "Extended Topology Enumeration": one thread a core, one package. */
+const topology: Leaf = (_model, subleaf, { processor, processors }) => {
+  const edx = processor;
+  if (subleaf === 0) return { eax: 0, ebx: 1, ecx: 0x100, edx };
+  if (subleaf === 1) return { eax: idBits(processors), ebx: processors, ecx: 0x201, edx };
+  return { eax: 0, ebx: 0, ecx: subleaf & 0xff, edx };
+};
+
+/** SDM "Processor Extended State Enumeration". */
+const extendedState: Leaf = (model, subleaf, dynamics) => {
+  const { features } = model;
+  if (!features.has('xsave')) return NOTHING;
+  const user = supportedXcr0(features);
+  const supervisor = supportedXss(features);
+  if (subleaf === 0) return { eax: user, ebx: standardSize(dynamics.xcr0), ecx: standardSize(user), edx: 0 };
+  if (subleaf === 1) {
+    const { eax } = featureBits(model, 0xd, 1);
+    const compacts = features.has('xsavec') || features.has('xsaves');
+    const { size } = compactedLayout(dynamics.xcr0 | dynamics.xss);
+    return { eax, ebx: compacts ? size : 0, ecx: supervisor, edx: 0 };
+  }
+  const component = XSAVE_COMPONENTS.find(({ bit }) => bit === subleaf);
+  if (component === undefined || (((user | supervisor) >>> subleaf) & 1) === 0) return NOTHING;
+  const { size, offset, aligned, supervisor: isSupervisor } = component;
+  return {
+    eax: size,
+    ebx: isSupervisor ? 0 : Math.max(offset, XSAVE_EXTENDED),
+    ecx: (isSupervisor ? 1 : 0) | (aligned ? 2 : 0),
+    edx: 0,
+  };
+};
+
+const brandString =
+  (part: number): Leaf =>
+  ({ brand }) => {
+    const padded = brand.padEnd(48, '\0');
+    const word = (i: number): number => text(padded.slice(part * 16 + 4 * i, part * 16 + 4 * i + 4));
     return { eax: word(0), ebx: word(1), ecx: word(2), edx: word(3) };
-  }
-  switch (leaf) {
-    case 0:
-      return { eax: LAST_BASIC, ebx: text('Genu'), edx: text('ineI'), ecx: text('ntel') };
-    case 1:
-      return {
-        eax: CPUID_SIGNATURE,
-        // Initial APIC id, logical processors.
-        ebx: ((dynamics.processor << 24) | (dynamics.processors << 16)) >>> 0,
-        ecx: FEATURES_ECX | (dynamics.osxsave ? bits(27) : 0),
-        edx: FEATURES_EDX | (dynamics.apicEnabled ? bits(9) : 0),
-      };
-    case 2:
-      return { eax: 0x0000_0001, ebx: 0, ecx: 0, edx: 0 };
-    case 7:
-      return subleaf === 0 ? { eax: 0, ebx: STRUCTURED_EBX, ecx: 0, edx: 0 } : NOTHING;
-    case 0x15:
-      // TSC = crystal x EBX / EAX: 100 MHz x 10.
-      return { eax: 1, ebx: 10, ecx: 100_000_000, edx: 0 };
-    case 0x16:
-      return { eax: 1000, ebx: 1000, ecx: 100, edx: 0 };
-    case 0x8000_0000:
-      return { eax: LAST_EXTENDED, ebx: 0, ecx: 0, edx: 0 };
-    case 0x8000_0001:
-      return { eax: 0, ebx: 0, ecx: EXTENDED_ECX, edx: EXTENDED_EDX };
-    case 0x8000_0007:
-      // Invariant TSC.
-      return { eax: 0, ebx: 0, ecx: 0, edx: bits(8) };
-    case 0x8000_0008:
-      return { eax: model.physicalBits | (model.linearBits << 8), ebx: 0, ecx: 0, edx: 0 };
-    default:
-      if (leaf <= LAST_BASIC || (leaf >= 0x8000_0000 && leaf <= LAST_EXTENDED)) return NOTHING;
-      return cpuid(model, LAST_BASIC, subleaf, dynamics);
-  }
+  };
+
+/** How leaf 80000006H encodes the number of ways. */
+const ASSOCIATIVITY: Readonly<Record<number, number>> = { 4: 4, 8: 6, 16: 8 };
+
+const MEGAHERTZ = 1_000_000n;
+
+/** Every leaf that is not all zeros; SDM "CPUID - CPU Identification". */
+const LEAVES: Readonly<Record<number, Leaf>> = {
+  0: ({ lastLeaf }, _subleaf, { limited }) => ({
+    eax: limited ? Math.min(lastLeaf, LIMITED_LAST) : lastLeaf,
+    ebx: text('Genu'),
+    edx: text('ineI'),
+    ecx: text('ntel'),
+  }),
+  1: (model, _subleaf, dynamics) => {
+    const { ecx, edx } = featureBits(model, 1, 0);
+    const flushable = model.features.has('clflush') ? (LINE_SIZE / 8) << 8 : 0;
+    const logical = 1 << idBits(dynamics.processors);
+    return {
+      eax: processorSignature(model),
+      // No brand index: the brand string says it.
+      ebx: ((dynamics.processor << 24) | (logical << 16) | flushable) >>> 0,
+      ecx: (less(ecx, [['monitor', !dynamics.monitorEnabled]]) | (dynamics.cr4.osxsave ? OSXSAVE : 0)) >>> 0,
+      edx: less(edx, [
+        ['apic', !dynamics.apicEnabled],
+        ['htt', dynamics.processors === 1],
+      ]),
+    };
+  },
+  // "CPUID leaf 2 does not report cache descriptor information; use leaf 4."
+  2: () => ({ eax: 0x0000_ff01, ebx: 0, ecx: 0, edx: 0 }),
+  4: ({ caches }, subleaf, { processors }) =>
+    subleaf < caches.length ? cacheLeaf(caches[subleaf], processors) : NOTHING,
+  5: ({ features }) =>
+    // Extensions are enumerated, interrupts break a wait though IF = 0; C0 and one kind of C1.
+    features.has('monitor') ? { eax: LINE_SIZE, ebx: LINE_SIZE, ecx: 3, edx: 0x10 } : NOTHING,
+  6: (model) => featureBits(model, 6, 0),
+  7: (model, subleaf, dynamics) => {
+    const last = featureBits(model, 7, 1) === NOTHING ? 0 : 1;
+    const { eax, ebx, ecx, edx } = featureBits(model, 7, subleaf);
+    return {
+      eax: subleaf === 0 ? last : eax,
+      ebx,
+      ecx: subleaf === 0 && dynamics.cr4.pke ? (ecx | OSPKE) >>> 0 : ecx,
+      edx,
+    };
+  },
+  0xa: ({ features, counters }) => {
+    if (!features.has('perfmon')) return NOTHING;
+    return {
+      eax: (2 | (counters << 8) | (COUNTER_BITS << 16) | (ARCHITECTURAL_EVENT_COUNT << 24)) >>> 0,
+      ebx: UNAVAILABLE_EVENTS,
+      ecx: 0,
+      edx: FIXED_COUNTERS | (COUNTER_BITS << 5),
+    };
+  },
+  0xb: topology,
+  0xd: extendedState,
+  // TSC = crystal x EBX / EAX.
+  0x15: () => ({ eax: 1, ebx: Number(TSC_HZ / CRYSTAL_HZ), ecx: Number(CRYSTAL_HZ), edx: 0 }),
+  0x16: () => ({
+    eax: Number(TSC_HZ / MEGAHERTZ),
+    ebx: Number(TSC_HZ / MEGAHERTZ),
+    ecx: Number(CRYSTAL_HZ / MEGAHERTZ),
+    edx: 0,
+  }),
+  0x1f: topology,
+  [EXTENDED]: () => ({ eax: LAST_EXTENDED, ebx: 0, ecx: 0, edx: 0 }),
+  0x8000_0001: (model, _subleaf, { xdDisabled, is64Bit }) => {
+    const { ecx, edx } = featureBits(model, 0x8000_0001, 0);
+    // SYSCALL: "always enumerated as 0 outside 64-bit mode".
+    const gone = [['nx', xdDisabled] as const, ['syscall', !is64Bit] as const];
+    return { eax: 0, ebx: 0, ecx, edx: less(edx, gone) };
+  },
+  0x8000_0002: brandString(0),
+  0x8000_0003: brandString(1),
+  0x8000_0004: brandString(2),
+  0x8000_0006: ({ caches }) => {
+    const second = caches.find(({ level }) => level === 2);
+    if (second === undefined) return NOTHING;
+    const kilobytes = (second.sets * second.ways * LINE_SIZE) / 1024;
+    return {
+      eax: 0,
+      ebx: 0,
+      ecx: ((kilobytes << 16) | ((ASSOCIATIVITY[second.ways] ?? 0) << 12) | LINE_SIZE) >>> 0,
+      edx: 0,
+    };
+  },
+  0x8000_0007: (model) => featureBits(model, 0x8000_0007, 0),
+  0x8000_0008: (model) => {
+    const linear = model.features.has('la57') ? 57 : model.linearBits;
+    const { ebx } = featureBits(model, 0x8000_0008, 0);
+    return { eax: model.physicalBits | (linear << 8), ebx, ecx: 0, edx: 0 };
+  },
+};
+
+/** Registers CPUID returns: of a leaf beyond the last of its range those of the last basic leaf; of a gap in it, zeros. */
+export function cpuid(model: CpuModel, leaf: number, subleaf: number, dynamics: CpuidDynamics): CpuidResult {
+  const last = dynamics.limited ? Math.min(model.lastLeaf, LIMITED_LAST) : model.lastLeaf;
+  const exists = leaf <= last || (leaf >= EXTENDED && leaf <= LAST_EXTENDED);
+  const chosen = exists ? leaf : last;
+  return LEAVES[chosen]?.(model, subleaf, dynamics) ?? NOTHING;
 }

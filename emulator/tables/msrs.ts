@@ -45,8 +45,22 @@ export const APIC_BASE = {
 export const FEATURE_CONTROL = { locked: 1n, vmxInSmx: 2n, vmxOutsideSmx: 4n } as const;
 /** Write-back, write-through, uncached-minus, uncacheable, twice. */
 export const PAT_RESET = 0x0007_0406_0007_0406n;
-/** Fast strings; BTS and PEBS unavailable. */
-export const MISC_ENABLE_RESET = 0x1801n;
+/** Bits of IA32_MISC_ENABLE. */
+export const MISC_ENABLE = {
+  FAST_STRINGS: 1n,
+  THERMAL_CONTROL: 1n << 3n,
+  /** Read-only. */ PERFMON_AVAILABLE: 1n << 7n,
+  /** Read-only. */ BTS_UNAVAILABLE: 1n << 11n,
+  /** Read-only. */ PEBS_UNAVAILABLE: 1n << 12n,
+  SPEEDSTEP: 1n << 16n,
+  MONITOR: 1n << 18n,
+  LIMIT_CPUID: 1n << 22n,
+  XTPR_DISABLE: 1n << 23n,
+  XD_DISABLE: 1n << 34n,
+} as const;
+/** Fast strings, MONITOR; BTS and PEBS unavailable. */
+export const MISC_ENABLE_RESET =
+  MISC_ENABLE.FAST_STRINGS | MISC_ENABLE.BTS_UNAVAILABLE | MISC_ENABLE.PEBS_UNAVAILABLE | MISC_ENABLE.MONITOR;
 
 /** Eight variable ranges, fixed ranges, write combining. */
 const MTRR_CAP = 0x508n;
