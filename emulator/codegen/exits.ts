@@ -27,4 +27,6 @@ export const ACCESS = {
   WRITE: 0x100,
   /** Implicit stack access: a non-canonical address is #SS rather than #GP. */
   STACK: 0x200,
+  /** Of a slow modify: what was there is not wanted, and is not read. */
+  BLIND: 0x400,
 } as const;

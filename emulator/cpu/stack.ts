@@ -1,4 +1,4 @@
-import { isCanonicalAccess } from '../mmu/canonical';
+import { dataAddress } from '../mmu/canonical';
 import { RSP } from './registers';
 import { ACCESS_RIGHTS } from './descriptors';
 import { raise, VECTOR } from './faults';
@@ -25,8 +25,8 @@ export const pointerBits = (stack: StackSegment): number =>
   stack.flat ? 64 : stack.access & ACCESS_RIGHTS.BIG ? 32 : 16;
 
 /** Whether `length` bytes at an offset lie in the stack segment. */
-function inStack({ model }: Processor, stack: StackSegment, offset: bigint, length: number): boolean {
-  if (stack.flat) return isCanonicalAccess(offset, length, model.linearBits);
+function inStack(cpu: Processor, stack: StackSegment, offset: bigint, length: number): boolean {
+  if (stack.flat) return dataAddress(cpu, offset, length) !== undefined;
   if (stack.access & ACCESS_RIGHTS.UNUSABLE) return false;
   const first = Number(offset);
   const last = first + length - 1;

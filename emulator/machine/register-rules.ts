@@ -26,7 +26,7 @@ const RULES: readonly Rule[] = [
 export function refuseRip(cpu: Processor, rip: bigint): string | undefined {
   if (!cpu.is64Bit) return rip >> 32n === 0n ? undefined : 'RIP has 32 bits outside 64-bit mode.';
   if (cpu.isCanonical(rip)) return undefined;
-  return `RIP must be canonical: bits 63 to ${cpu.model.linearBits - 1} of 0x${rip.toString(16)} are not all equal.`;
+  return `RIP must be canonical: bits 63 to ${cpu.linearBits - 1} of 0x${rip.toString(16)} are not all equal.`;
 }
 
 /**

@@ -6,6 +6,8 @@ import {
   FLAGS,
   INLINE,
   MACHINE,
+  MSRS,
+  PKRU,
   PSEUDO,
   RAM_BASE,
   SCRATCH,
@@ -15,38 +17,78 @@ import {
 } from '../state/layout';
 import { type MachineMemory, PAGE } from '../state/memory';
 import { CR0, CR4, EFER, RFLAGS } from '../tables/control-registers';
-import { isCanonicalAccess } from './canonical';
+import { KIND, permits } from './access-rights';
+import { fromBounce, isRamPage, toBounce } from './bounce';
+import {
+  isCanonicalAccess,
+  linearBitsOf,
+  maskHigh,
+  type MaskShift,
+  supervisorMaskShift,
+  userMaskShift,
+} from './canonical';
+import { type LinearWatch, WatchedPages } from './data-watch';
 import { InlineMaps } from './inline-maps';
-import type { Mmu } from './mmu';
+import type { Mmu, PcidInvalidation } from './mmu';
 import { segmentLinear } from './segmentation';
 import { Tlb, TLB, type TlbContext } from './tlb';
-import { KIND, PageWalker, permits } from './walk';
+import { PageWalker } from './walk';
 
 type Size = 1 | 2 | 4 | 8;
 
 const low32 = (value: bigint): number => Number(BigInt.asUintN(32, value));
 const high32 = (value: bigint): number => Number(BigInt.asUintN(32, value >> 32n));
 
-/** Paging bits that distinguish translation contexts, gathered into one number by `contextChanged`. */
-const CR4_CONTEXT = CR4.PAE | CR4.PSE | CR4.SMEP | CR4.SMAP | CR4.PGE;
+/** Bits of CR4 that distinguish translation contexts. */
+const CR4_CONTEXT = CR4.PAE | CR4.PSE | CR4.SMEP | CR4.SMAP | CR4.PGE | CR4.LA57 | CR4.PKE | CR4.PKS | CR4.LAM_SUP;
+/** What else does, in places that those bits leave free. */
+const CONTEXT = {
+  PG: 1,
+  WP: 2,
+  LMA: 4,
+  NXE: 8,
+  ALIGNMENT: 0x40,
+  USER: 0x100,
+  /** RFLAGS.AC, where it counts. */
+  AC: 0x200,
+  WATCHING: 0x400,
+  LAM_U48: 0x800,
+  LAM_U57: 0x2000,
+} as const;
+/** CR3 bits 62:61, LAM_U48 and LAM_U57, in its high word. */
+const LAM_USER = 0x6000_0000;
 
 /**
  * Memory as instructions see it: linear addresses translated with all checks, through the architectural TLB; the inline maps
  * filled on the way. A modify that crosses pages or meets a device goes through SCRATCH.bounce and `commitModify`.
  */
 export class MemoryAccess implements Mmu {
+  /** Who is told of accesses to pages with an armed data breakpoint. */
+  watch: LinearWatch | undefined;
+
   private readonly memory: MachineMemory;
   private readonly walker: PageWalker;
   private readonly tlb: Tlb;
   private readonly maps: InlineMaps;
+  private readonly watched: WatchedPages;
   private readonly context: TlbContext = { vpid: 0, pcid: 0, eptpLow: 0, eptpHigh: 0 };
   private eptp = 0n;
   private paged = false;
+  private linearBits: 48 | 57 = 48;
   /** High word of the last 4 GBytes of the lower canonical half: below it no access reaches a non-canonical address. */
-  private readonly lowerHalfTop: number;
+  private lowerHalfTop = 0x7fff;
+  /** Linear-address masking of user and supervisor pointers. */
+  private maskUser: MaskShift = 0;
+  private maskSupervisor: MaskShift = 0;
   /** Supervisor and user kinds of the present privilege. */
   private userKind = 0;
-  /** Linear address as two words, the second of a crossing access behind it. */
+  /** User accesses must be aligned: CPL = 3, CR0.AM and RFLAGS.AC. The inline maps, which do not look, stay empty. */
+  private alignment = false;
+  /** An armed data breakpoint asks to be told of accesses. */
+  private watching = false;
+  /** The access under way as `prepare` left it: linear address as two words, and that of the second page of a crossing one. */
+  private low = 0;
+  private high = 0;
   private nextLow = 0;
   private nextHigh = 0;
   /** The modify that `commitModify` completes: two physical ranges, the second empty unless pages were crossed. */
@@ -54,10 +96,10 @@ export class MemoryAccess implements Mmu {
 
   constructor(private readonly cpu: Processor) {
     this.memory = cpu.memory;
-    this.lowerHalfTop = 2 ** (cpu.model.linearBits - 33) - 1;
     this.walker = new PageWalker(cpu);
     this.maps = new InlineMaps(cpu.memory);
-    this.tlb = new Tlb(cpu.memory, (low, high) => this.maps.dropLinear(low, high));
+    this.watched = new WatchedPages(cpu.memory);
+    this.tlb = new Tlb(cpu.memory, (low) => this.maps.dropLinear(low));
   }
 
   // Translation
@@ -70,57 +112,84 @@ export class MemoryAccess implements Mmu {
       const entry = tlb.find(low, high, context);
       if (entry >= 0) {
         const flags = tlb.flags(entry);
-        if (((kind & KIND.WRITE) === 0 || (flags & TLB.DIRTY) !== 0) && permits(cpu, flags, kind)) {
+        if (((kind & KIND.WRITE) === 0 || (flags & TLB.DIRTY) !== 0) && permits(cpu, flags, tlb.key(entry), kind)) {
           return tlb.frame(entry) * 4096 + offset;
         }
+        // A fault invalidates the translation it is about; another one replaces it.
+        tlb.drop(entry);
       }
     }
-    const { frame, flags, shift } = this.walker.walk(low, high, kind);
+    const { frame, flags, key, shift } = this.walker.walk(low, high, kind);
     if (this.paged) {
       const pinned = BigInt.asUintN(64, this.memory.u64[PSEUDO.RIP_PAGE >> 3] + cpu.base(SEG.CS));
-      tlb.insert(low, high, context, frame, flags, shift, low32(pinned), high32(pinned));
+      tlb.insert(low, high, context, frame, flags, key, shift, low32(pinned), high32(pinned));
     }
     return frame * 4096 + offset;
   }
 
-  /** Whether a store to the translation just used may be done inline from now on. */
-  private isRamPage(physical: number): boolean {
-    const page = physical - (physical % 4096);
-    return this.memory.isRam(page, 4096) && !this.cpu.bus.claims(page / 4096);
+  /** Whether the last access may be answered inline from now on. */
+  private mayFill(): boolean {
+    return !this.alignment && !(this.watching && this.watched.holds(this.low, this.high));
   }
 
-  private fillLoad(low: number, high: number, physical: number): void {
+  /** The entry is of the address as the instruction has it, with what LAM masks. */
+  private fillLoad(linear: bigint, physical: number): void {
     const page = physical - (physical & 0xfff);
-    if ((this.memory.pages[page >>> 12] & PAGE.WATCHED) === 0) this.maps.fill(INLINE.load, low, high, page);
+    if ((this.memory.pages[page >>> 12] & PAGE.WATCHED) !== 0 || !this.mayFill()) return;
+    this.maps.fill(INLINE.load, this.low, this.cpu.longMode ? high32(linear) : 0, page);
   }
 
-  private fillStore(low: number, high: number, physical: number): void {
+  private fillStore(linear: bigint, physical: number): void {
     const page = physical - (physical & 0xfff);
     if ((this.memory.pages[page >>> 12] & (PAGE.CODE | PAGE.WATCHED | PAGE.DIRTY)) !== PAGE.DIRTY) return;
-    this.maps.fill(INLINE.store, low, high, page);
+    if (this.mayFill()) this.maps.fill(INLINE.store, this.low, this.cpu.longMode ? high32(linear) : 0, page);
   }
 
-  /** Raises #GP(0) or #SS(0) unless all of the access is canonical. */
-  private checkCanonical(linear: bigint, size: number, stack: boolean): void {
-    if (isCanonicalAccess(linear, size, this.cpu.model.linearBits)) return;
+  /**
+   * Splits a linear address into `low` and `high`, masked as LAM has it, and `nextLow` and `nextHigh` of the next page. Raises #GP(0) or
+   * #SS(0) unless all of the access is canonical, and #AC(0).
+   * @returns the bytes in the first page
+   */
+  private prepare(linear: bigint, size: number, stack: boolean, kind: number): number {
+    this.low = low32(linear);
+    this.high = 0;
+    if (this.cpu.longMode) {
+      this.high = high32(linear);
+      const shift = this.high < 0x8000_0000 ? this.maskUser : this.maskSupervisor;
+      if ((shift !== 0 && (kind & KIND.FETCH) === 0) || this.high >= this.lowerHalfTop) {
+        this.checkCanonical(kind & KIND.FETCH ? 0 : shift, size, stack);
+      }
+    }
+    if (
+      this.alignment &&
+      size <= 8 &&
+      (this.low & (size - 1)) !== 0 &&
+      (kind & (KIND.USER | KIND.FETCH)) === KIND.USER
+    ) {
+      raise(VECTOR.AC, 0);
+    }
+    const within = 4096 - (this.low & 0xfff);
+    if (within >= size) return size;
+    this.nextLow = ((this.low & ~0xfff) + 4096) >>> 0;
+    // Outside 64-bit mode addresses wrap at 4 GBytes.
+    this.nextHigh = this.cpu.is64Bit ? (this.high + (this.nextLow === 0 ? 1 : 0)) >>> 0 : 0;
+    return within;
+  }
+
+  private checkCanonical(shift: MaskShift, size: number, stack: boolean): void {
+    const masked = maskHigh(this.high, shift);
+    if (masked !== undefined) {
+      this.high = masked;
+      if (isCanonicalAccess((BigInt(masked) << 32n) | BigInt(this.low), size, this.linearBits)) return;
+    }
     raise(stack ? VECTOR.SS : VECTOR.GP, 0);
   }
 
-  /** Splits and checks a linear address; sets up the next page's. Returns the bytes in the first page. */
-  private prepare(linear: bigint, size: number, stack: boolean): number {
-    let address = BigInt.asUintN(64, linear);
-    const long = this.cpu.longMode;
-    if (!long) address &= 0xffff_ffffn;
-    else if (high32(address) >= this.lowerHalfTop) this.checkCanonical(address, size, stack);
-    const within = 4096 - (low32(address) & 0xfff);
-    if (within < size) {
-      const next = address + BigInt(within);
-      this.nextLow = low32(next);
-      // Outside 64-bit mode addresses wrap at 4 GBytes.
-      this.nextHigh = this.cpu.is64Bit ? high32(next) : 0;
-      return within;
-    }
-    return size;
+  /** Tells of an access of the address under way, which nothing prevents any more. */
+  private tellWatch(size: number, first: number, write: boolean): void {
+    const { watched, low, high } = this;
+    if (!watched.holds(low, high) && !(first < size && watched.holds(this.nextLow, this.nextHigh))) return;
+    this.watch?.accessed((BigInt(high) << 32n) | BigInt(low), size, write);
   }
 
   // What the interpreter calls where its inline maps do not answer
@@ -134,62 +203,18 @@ export class MemoryAccess implements Mmu {
   }
 
   private load(linear: bigint, size: number, stack: boolean, kind: number, fill: boolean): number {
-    const first = this.prepare(linear, size, stack);
-    const low = low32(linear);
-    const high = this.cpu.longMode ? high32(linear) : 0;
-    const physical = this.translate(low, high, kind);
-    if (first === size) {
-      if (this.isRamPage(physical)) {
-        if (fill) this.fillLoad(low, high, physical);
-        return RAM_BASE + physical;
-      }
-      this.toBounce(0, physical, size);
-      return SCRATCH.bounce;
+    const { cpu } = this;
+    const first = this.prepare(linear, size, stack, kind);
+    const physical = this.translate(this.low, this.high, kind);
+    const second = first < size ? this.translate(this.nextLow, this.nextHigh, kind) : 0;
+    if (this.watching) this.tellWatch(size, first, false);
+    if (first === size && isRamPage(cpu, physical)) {
+      if (fill) this.fillLoad(linear, physical);
+      return RAM_BASE + physical;
     }
-    const second = this.translate(this.nextLow, this.nextHigh, kind);
-    this.toBounce(0, physical, first);
-    this.toBounce(first, second, size - first);
+    toBounce(cpu, 0, physical, first);
+    if (first < size) toBounce(cpu, first, second, size - first);
     return SCRATCH.bounce;
-  }
-
-  /** Copies physical memory within one page to the bounce buffer. */
-  private toBounce(offset: number, physical: number, length: number): void {
-    const { u8, view } = this.memory;
-    const at = SCRATCH.bounce + offset;
-    if (this.isRamPage(physical)) u8.copyWithin(at, RAM_BASE + physical, RAM_BASE + physical + length);
-    else if (length === 16) {
-      this.toBounce(offset, physical, 8);
-      this.toBounce(offset + 8, physical + 8, 8);
-    } else {
-      const value = this.readDevice(physical, length);
-      for (let i = 0; i < length; i++) view.setUint8(at + i, Number((value >> BigInt(8 * i)) & 0xffn));
-    }
-  }
-
-  private readDevice(physical: number, length: number): bigint {
-    if (length === 1 || length === 2 || length === 4 || length === 8) return this.cpu.bus.read(physical, length);
-    let value = 0n;
-    for (let i = 0; i < length; i++) value |= this.cpu.bus.read(physical + i, 1) << BigInt(8 * i);
-    return value;
-  }
-
-  /** Copies from the bounce buffer to physical memory within one page. */
-  private fromBounce(offset: number, physical: number, length: number): void {
-    if (length === 0) return;
-    const { u8, view, memory } = { u8: this.memory.u8, view: this.memory.view, memory: this.memory };
-    const at = SCRATCH.bounce + offset;
-    if (this.isRamPage(physical)) {
-      memory.beforeWrite(physical, length);
-      u8.copyWithin(RAM_BASE + physical, at, at + length);
-      return;
-    }
-    if (length === 4 || length === 2) {
-      this.cpu.bus.write(physical, length, BigInt(length === 4 ? view.getUint32(at, true) : view.getUint16(at, true)));
-    } else if (length % 8 === 0) {
-      for (let i = 0; i < length; i += 8) this.cpu.bus.write(physical + i, 8, view.getBigUint64(at + i, true));
-    } else {
-      for (let i = 0; i < length; i++) this.cpu.bus.write(physical + i, 1, BigInt(u8[at + i]));
-    }
   }
 
   /** Stores the low bytes of `value`: both pages of a crossing access are checked before either is written. */
@@ -198,15 +223,15 @@ export class MemoryAccess implements Mmu {
   }
 
   private store(linear: bigint, value: bigint, size: number, stack: boolean, kind: number, fill: boolean): void {
-    const first = this.prepare(linear, size, stack);
-    const low = low32(linear);
-    const high = this.cpu.longMode ? high32(linear) : 0;
-    const physical = this.translate(low, high, kind | KIND.WRITE);
+    const { cpu } = this;
+    const first = this.prepare(linear, size, stack, kind);
+    const physical = this.translate(this.low, this.high, kind | KIND.WRITE);
     const second = first < size ? this.translate(this.nextLow, this.nextHigh, kind | KIND.WRITE) : 0;
+    if (this.watching) this.tellWatch(size, first, true);
     this.memory.view.setBigUint64(SCRATCH.bounce, BigInt.asUintN(64, value), true);
-    this.fromBounce(0, physical, first);
-    this.fromBounce(first, second, size - first);
-    if (fill && first === size && this.isRamPage(physical)) this.fillStore(low, high, physical);
+    fromBounce(cpu, 0, physical, first);
+    fromBounce(cpu, first, second, size - first);
+    if (fill && first === size && isRamPage(cpu, physical)) this.fillStore(linear, physical);
   }
 
   /**
@@ -214,24 +239,26 @@ export class MemoryAccess implements Mmu {
    * value is in the buffer.
    */
   slowModify(linear: bigint, meta: number): number {
+    const { cpu } = this;
     const size = meta & ACCESS.SIZE_MASK;
-    const first = this.prepare(linear, size, (meta & ACCESS.STACK) !== 0);
-    const low = low32(linear);
-    const high = this.cpu.longMode ? high32(linear) : 0;
     const kind = this.userKind | KIND.WRITE;
-    const physical = this.translate(low, high, kind);
+    const first = this.prepare(linear, size, (meta & ACCESS.STACK) !== 0, kind);
+    const physical = this.translate(this.low, this.high, kind);
     const second = first < size ? this.translate(this.nextLow, this.nextHigh, kind) : 0;
+    if (this.watching) this.tellWatch(size, first, true);
     if (
       first === size &&
-      this.isRamPage(physical) &&
+      isRamPage(cpu, physical) &&
       (this.memory.pages[physical >>> 12] & (PAGE.CODE | PAGE.WATCHED)) === 0
     ) {
       this.memory.beforeWrite(physical, size);
-      this.fillStore(low, high, physical);
+      this.fillStore(linear, physical);
       return RAM_BASE + physical;
     }
-    this.toBounce(0, physical, first);
-    if (first < size) this.toBounce(first, second, size - first);
+    if ((meta & ACCESS.BLIND) === 0) {
+      toBounce(cpu, 0, physical, first);
+      if (first < size) toBounce(cpu, first, second, size - first);
+    }
     const { modify } = this;
     modify.first = physical;
     modify.firstLength = first;
@@ -243,18 +270,17 @@ export class MemoryAccess implements Mmu {
   /** Completes the last `slowModify` that answered with the bounce buffer. */
   commitModify(): void {
     const { first, firstLength, second, secondLength } = this.modify;
-    this.fromBounce(0, first, firstLength);
-    this.fromBounce(firstLength, second, secondLength);
+    fromBounce(this.cpu, 0, first, firstLength);
+    fromBounce(this.cpu, firstLength, second, secondLength);
   }
 
   /** Physical address of code at a linear address; -1 where it is not RAM. */
   fetchPhysical(linear: bigint): number {
-    this.prepare(linear, 1, false);
-    const low = low32(linear);
-    const high = this.cpu.longMode ? high32(linear) : 0;
-    const physical = this.translate(low, high, this.userKind | KIND.FETCH);
-    if (!this.isRamPage(physical)) return -1;
-    this.maps.touch(low);
+    const kind = this.userKind | KIND.FETCH;
+    this.prepare(linear, 1, false, kind);
+    const physical = this.translate(this.low, this.high, kind);
+    if (!isRamPage(this.cpu, physical)) return -1;
+    this.maps.touch(this.low);
     return physical;
   }
 
@@ -286,8 +312,8 @@ export class MemoryAccess implements Mmu {
     this.probe(linear, size, KIND.WRITE | (user ? KIND.USER : 0));
   }
   private probe(linear: bigint, size: number, kind: number): void {
-    const first = this.prepare(linear, size, false);
-    this.translate(low32(linear), this.cpu.longMode ? high32(linear) : 0, kind);
+    const first = this.prepare(linear, size, false, kind);
+    this.translate(this.low, this.high, kind);
     if (first < size) this.translate(this.nextLow, this.nextHigh, kind);
   }
 
@@ -300,12 +326,31 @@ export class MemoryAccess implements Mmu {
   invalidatePage(linear: bigint): void {
     const { vpid, pcid } = this.context;
     this.tlb.invalidatePage(low32(linear), high32(linear), vpid, pcid);
-    this.maps.dropLinear((low32(linear) & ~0xfff) >>> 0, high32(linear));
+    this.maps.dropLinear((low32(linear) & ~0xfff) >>> 0);
   }
   flush(global: boolean): void {
     const { vpid, pcid } = this.context;
     if (global) this.tlb.flushVpid(vpid);
     else this.tlb.flushLocal(vpid, pcid, (this.cpu.field32(CONTROL.cr4) & CR4.PCIDE) === 0);
+    this.maps.dropVpid(vpid);
+  }
+  invalidatePcid(type: PcidInvalidation, pcid: number, linear: bigint): void {
+    const { tlb } = this;
+    const { vpid } = this.context;
+    switch (type) {
+      case 'address':
+        tlb.invalidateLocalPage(low32(linear), high32(linear), vpid, pcid);
+        this.maps.dropLinear((low32(linear) & ~0xfff) >>> 0);
+        return;
+      case 'context':
+        tlb.flushLocal(vpid, pcid, false);
+        break;
+      case 'all':
+        tlb.flushVpid(vpid);
+        break;
+      case 'all-but-global':
+        tlb.flushLocal(vpid, 0, true);
+    }
     this.maps.dropVpid(vpid);
   }
   flushVpid(vpid: number | undefined): void {
@@ -321,12 +366,19 @@ export class MemoryAccess implements Mmu {
     const { cpu, memory, context } = this;
     const { u32 } = memory;
     const cr0 = u32[CONTROL.cr0 >> 2];
+    const cr3High = u32[(CONTROL.cr3 + 4) >> 2];
     const cr4 = u32[CONTROL.cr4 >> 2];
     const efer = u32[CONTROL.efer >> 2];
+    const ac = (u32[FLAGS.system >> 2] & RFLAGS.AC) !== 0;
     const user = ((u32[(SEGMENTS + SEG.SS * SEGMENT_SIZE + SEGMENT.access) >> 2] >> 5) & 3) === 3;
     const { vpid, eptp, ept } = cpu.vmx;
     this.userKind = user ? KIND.USER : 0;
+    this.alignment = ac && user && (cr0 & CR0.AM) !== 0;
     this.paged = ept || (cr0 & CR0.PG) !== 0;
+    this.linearBits = linearBitsOf(cr4);
+    this.lowerHalfTop = this.linearBits === 48 ? 0x7fff : 0xff_ffff;
+    this.maskUser = userMaskShift(cr3High);
+    this.maskSupervisor = supervisorMaskShift(cr4);
     context.vpid = vpid;
     context.pcid = cr4 & CR4.PCIDE ? u32[CONTROL.cr3 >> 2] & 0xfff : 0;
     if (eptp !== this.eptp) {
@@ -334,16 +386,22 @@ export class MemoryAccess implements Mmu {
       context.eptpLow = low32(eptp);
       context.eptpHigh = high32(eptp);
     }
-    // Bits that are free in CR4 (0, 16 and up but SMEP, SMAP) take the ones of the other registers.
+    this.watching = this.watch !== undefined && this.watched.armed;
+    if (this.watching && this.watched.update()) this.maps.dropVpid(undefined);
     const flags =
       (cr4 & CR4_CONTEXT) |
-      (cr0 & CR0.PG ? 1 : 0) |
-      (cr0 & CR0.WP ? 2 : 0) |
-      (efer & EFER.LMA ? 4 : 0) |
-      (efer & EFER.NXE ? 8 : 0) |
-      (user ? 0x100 : 0) |
-      ((cr4 & CR4.SMAP) !== 0 && (u32[FLAGS.system >> 2] & RFLAGS.AC) !== 0 ? 0x200 : 0);
-    this.maps.select(u32[MACHINE.activeProcessor >> 2], flags, vpid, context.pcid, eptp);
+      (cr0 & CR0.PG ? CONTEXT.PG : 0) |
+      (cr0 & CR0.WP ? CONTEXT.WP : 0) |
+      (efer & EFER.LMA ? CONTEXT.LMA : 0) |
+      (efer & EFER.NXE ? CONTEXT.NXE : 0) |
+      (user ? CONTEXT.USER : 0) |
+      (ac && (cr4 & CR4.SMAP) !== 0 ? CONTEXT.AC : 0) |
+      (this.alignment ? CONTEXT.ALIGNMENT : 0) |
+      (this.watching ? CONTEXT.WATCHING : 0) |
+      (cr3High & LAM_USER ? (this.maskUser === 7 ? CONTEXT.LAM_U57 : CONTEXT.LAM_U48) : 0);
+    const userKeys = cr4 & CR4.PKE ? u32[PKRU >> 2] : 0;
+    const supervisorKeys = cr4 & CR4.PKS ? u32[MSRS.pkrs >> 2] : 0;
+    this.maps.select(u32[MACHINE.activeProcessor >> 2], flags, vpid, context.pcid, eptp, userKeys, supervisorKeys);
   }
 
   // Evictions asked for by the code cache, the debugger and snapshots

@@ -1,3 +1,7 @@
+import type { Processor } from '../cpu/processor';
+import { CONTROL } from '../state/layout';
+import { CR4 } from '../tables/control-registers';
+
 /** SDM "Canonical Addressing": bits 63 down to the top linear-address bit are all equal. */
 export function isCanonical(address: bigint, linearBits: number): boolean {
   return BigInt.asUintN(64, BigInt.asIntN(linearBits, address)) === address;
@@ -9,4 +13,45 @@ export function isCanonical(address: bigint, linearBits: number): boolean {
  */
 export function isCanonicalAccess(address: bigint, size: number, linearBits: number): boolean {
   return isCanonical(address, linearBits) && isCanonical(BigInt.asUintN(64, address + BigInt(size - 1)), linearBits);
+}
+
+/** Linear-address width in a CR4: 57 with 5-level paging. */
+export const linearBitsOf = (cr4: number): 48 | 57 => ((cr4 & CR4.LA57) !== 0 ? 57 : 48);
+
+/** Linear-address masking, by a CR3's high word and CR4: how far left the high word of a pointer is shifted to have its top bit in bit 31. */
+export type MaskShift = 0 | 7 | 16;
+
+/** CR3 bits 61 and 62, in its high word. */
+const LAM_U57 = 1 << 29;
+const LAM_U48 = 1 << 30;
+
+/** For user pointers, bit 63 = 0; 0 where none are masked. */
+export const userMaskShift = (cr3High: number): MaskShift => (cr3High & LAM_U57 ? 7 : cr3High & LAM_U48 ? 16 : 0);
+
+/** For supervisor pointers, bit 63 = 1. */
+export const supervisorMaskShift = (cr4: number): MaskShift =>
+  (cr4 & CR4.LAM_SUP) === 0 ? 0 : (cr4 & CR4.LA57) !== 0 ? 7 : 16;
+
+/**
+ * High word of a data pointer without its metadata: the address's top bit, which must equal bit 63, takes its place. SDM "Linear-Address
+ * Masking"; undefined where they differ, which is not canonical.
+ */
+export function maskHigh(high: number, shift: MaskShift): number | undefined {
+  if (shift === 0) return high;
+  const extended = (high << shift) >> shift;
+  return (extended ^ high) < 0 ? undefined : extended >>> 0;
+}
+
+/**
+ * The linear address that a data access to `address` in 64-bit mode is made to, masked where LAM is on; undefined unless all of it is
+ * canonical.
+ */
+export function dataAddress(cpu: Processor, address: bigint, size: number): bigint | undefined {
+  const cr4 = cpu.field32(CONTROL.cr4);
+  const high = Number(address >> 32n);
+  const shift = high < 0x8000_0000 ? userMaskShift(cpu.field32(CONTROL.cr3 + 4)) : supervisorMaskShift(cr4);
+  const masked = maskHigh(high, shift);
+  if (masked === undefined) return undefined;
+  const linear = masked === high ? address : (BigInt(masked) << 32n) | (address & 0xffff_ffffn);
+  return isCanonicalAccess(linear, size, linearBitsOf(cr4)) ? linear : undefined;
 }

@@ -4,11 +4,14 @@ import type { MachineMemory } from '../state/memory';
 /** What distinguishes the translations of one bank from those of another. */
 interface Bank {
   processor: number;
-  /** Paging bits of CR0, CR4 and EFER, privilege, and AC where SMAP makes it count. */
+  /** Paging bits of CR0, CR3, CR4 and EFER, privilege, AC where it counts, and whether data breakpoints are armed. */
   flags: number;
   vpid: number;
   pcid: number;
   eptp: bigint;
+  /** PKRU and IA32_PKRS, 0 where they do not count. */
+  userKeys: number;
+  supervisorKeys: number;
   /** Entry offsets that may be in use in any of the three maps; more than fit means all. */
   readonly touched: Uint16Array;
   count: number;
@@ -35,6 +38,8 @@ export class InlineMaps {
         vpid: 0,
         pcid: 0,
         eptp: 0n,
+        userKeys: 0,
+        supervisorKeys: 0,
         touched: new Uint16Array(MAX_TOUCHED),
         count: MAX_TOUCHED + 1,
       });
@@ -43,11 +48,28 @@ export class InlineMaps {
   }
 
   /** Makes the bank of a context the active one. */
-  select(processor: number, flags: number, vpid: number, pcid: number, eptp: bigint): void {
-    if (this.isOf(this.banks[this.active], processor, flags, vpid, pcid, eptp)) return;
-    for (let i = 0; i < INLINE.banks; i++) {
-      if (this.isOf(this.banks[i], processor, flags, vpid, pcid, eptp)) {
-        this.activate(i);
+  select(
+    processor: number,
+    flags: number,
+    vpid: number,
+    pcid: number,
+    eptp: bigint,
+    userKeys: number,
+    supervisorKeys: number,
+  ): void {
+    for (let tries = -1; tries < INLINE.banks; tries++) {
+      const i = tries < 0 ? this.active : tries;
+      const bank = this.banks[i];
+      if (
+        bank.flags === flags &&
+        bank.vpid === vpid &&
+        bank.pcid === pcid &&
+        bank.processor === processor &&
+        bank.eptp === eptp &&
+        bank.userKeys === userKeys &&
+        bank.supervisorKeys === supervisorKeys
+      ) {
+        if (tries >= 0) this.activate(i);
         return;
       }
     }
@@ -59,17 +81,9 @@ export class InlineMaps {
     bank.vpid = vpid;
     bank.pcid = pcid;
     bank.eptp = eptp;
+    bank.userKeys = userKeys;
+    bank.supervisorKeys = supervisorKeys;
     this.activate(this.nextVictim);
-  }
-
-  private isOf(bank: Bank, processor: number, flags: number, vpid: number, pcid: number, eptp: bigint): boolean {
-    return (
-      bank.flags === flags &&
-      bank.vpid === vpid &&
-      bank.pcid === pcid &&
-      bank.processor === processor &&
-      bank.eptp === eptp
-    );
   }
 
   private activate(number: number): void {
@@ -135,14 +149,14 @@ export class InlineMaps {
     }
   }
 
-  /** Drops one linear page from all banks. */
-  dropLinear(low: number, high: number): void {
+  /** Drops one linear page from all banks: by its low word alone, as the high one may hold what LAM masks. */
+  dropLinear(low: number): void {
     const { u32 } = this.memory;
     const offset = this.offsetOf(low);
     for (const map of MAPS) {
       for (let i = 0; i < INLINE.banks; i++) {
         const at = (map + i * INLINE_BANK_SIZE + offset) >> 2;
-        if (u32[at] === low && u32[at + 1] === high) this.clearEntry(at);
+        if (u32[at] === low) this.clearEntry(at);
       }
     }
   }

@@ -1,4 +1,8 @@
 import type { SegmentName } from '../state/layout';
+import type { LinearWatch } from './data-watch';
+
+/** The types of INVPCID: 0 to 3. */
+export type PcidInvalidation = 'address' | 'context' | 'all' | 'all-but-global';
 
 export type { SegmentName };
 
@@ -7,6 +11,9 @@ export type { SegmentName };
  * The user/supervisor side of an access is the current privilege level unless the name says `system` (descriptor tables, TSS, IDT: always supervisor).
  */
 export interface Mmu {
+  /** Who is told of accesses to pages with an armed data breakpoint; nobody at first. */
+  watch?: LinearWatch | undefined;
+
   read(linear: bigint, size: 1 | 2 | 4 | 8): bigint;
   write(linear: bigint, size: 1 | 2 | 4 | 8, value: bigint): void;
   readSystem(linear: bigint, size: 1 | 2 | 4 | 8): bigint;
@@ -22,11 +29,16 @@ export interface Mmu {
 
   /** INVLPG. */
   invalidatePage(linear: bigint): void;
+  /** INVPCID, of the current VPID; types that need no PCID or no address ignore them. */
+  invalidatePcid(type: PcidInvalidation, pcid: number, linear: bigint): void;
   /** MOV to CR3, task switch: non-global entries of the current context; with `global`, all of them (CR0.PG, CR4 changes). */
   flush(global: boolean): void;
   /** INVVPID, INVEPT, VM entry and exit without VPID. `undefined` is every VPID / every EPTP. */
   flushVpid(vpid: number | undefined): void;
   flushEpt(eptp: bigint | undefined): void;
-  /** CR0, CR3, CR4, EFER, CPL, VPID or EPTP changed: chooses the inline bank of the new context. */
+  /**
+   * CR0, CR3, CR4, EFER, CPL, RFLAGS.AC, PKRU, IA32_PKRS, debug registers, VPID, EPTP or the active processor changed: chooses the inline
+   * bank of the new context. Until it is called, accesses go by the old one.
+   */
   contextChanged(): void;
 }

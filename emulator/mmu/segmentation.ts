@@ -2,7 +2,7 @@ import { raise, VECTOR } from '../cpu/faults';
 import { type Processor, SEG } from '../cpu/processor';
 import { CR0 } from '../tables/control-registers';
 import { CONTROL } from '../state/layout';
-import { isCanonicalAccess } from './canonical';
+import { dataAddress } from './canonical';
 
 const UNUSABLE = 0x1_0000;
 const BIG = 0x4000;
@@ -21,8 +21,7 @@ export function segmentLinear(
   if (cpu.is64Bit) {
     const linear =
       segment === SEG.FS || segment === SEG.GS ? BigInt.asUintN(64, truncated + cpu.base(segment)) : truncated;
-    if (!isCanonicalAccess(linear, size, cpu.model.linearBits)) raise(vector, 0);
-    return linear;
+    return dataAddress(cpu, linear, size) ?? raise(vector, 0);
   }
   const access = cpu.access(segment);
   if (access & UNUSABLE) raise(vector, 0);

@@ -27,8 +27,9 @@ const SETS = 256;
 const WAYS = 4;
 /** 32 bytes an entry. */
 const WORDS = 8;
-/** Words of an entry. The first also holds the linear page address, its low 12 bits the TLB flags. */
+/** Words of an entry. The first holds the linear page address, its low 12 bits the TLB flags; 'shift' holds the protection key above the shift. */
 const WORD = { tag: 0, tagHigh: 1, frame: 2, ids: 3, eptpLow: 4, eptpHigh: 5, shift: 6, epoch: 7 } as const;
+const KEY_SHIFT = 8;
 const ENTRY_WORDS = SETS * WAYS * WORDS;
 /** Header words behind the entries. */
 const HEADER = { victim: ENTRY_WORDS, epochAll: ENTRY_WORDS + 1, epochLocal: ENTRY_WORDS + 2 } as const;
@@ -94,9 +95,14 @@ export class Tlb {
   frame(entry: number): number {
     return this.words[entry + WORD.frame];
   }
+  /** Protection key. */
+  key(entry: number): number {
+    return this.words[entry + WORD.shift] >>> KEY_SHIFT;
+  }
 
   /**
    * Keeps a translation, in place of an older one of the same page or of a victim.
+   * @param key its protection key
    * @param shift log2 of the page size it was fractured from
    * @param pinnedLow linear page that is never the victim (with `pinnedHigh`): the one instructions execute from, whose blocks are linked to
    *   each other without another look at the TLB
@@ -107,6 +113,7 @@ export class Tlb {
     context: TlbContext,
     frame: number,
     flags: number,
+    key: number,
     shift: number,
     pinnedLow: number,
     pinnedHigh: number,
@@ -137,11 +144,12 @@ export class Tlb {
     words[at + WORD.ids] = (context.vpid | (context.pcid << 16)) >>> 0;
     words[at + WORD.eptpLow] = context.eptpLow;
     words[at + WORD.eptpHigh] = context.eptpHigh;
-    words[at + WORD.shift] = shift;
+    words[at + WORD.shift] = shift | (key << KEY_SHIFT);
     words[at + WORD.epoch] = words[start + (flags & TLB.GLOBAL ? HEADER.epochAll : HEADER.epochLocal)];
   }
 
-  private drop(at: number): void {
+  /** Forgets one entry. */
+  drop(at: number): void {
     const { words } = this;
     this.evicted((words[at] & ~0xfff) >>> 0, words[at + WORD.tagHigh]);
     words[at] = 0;
@@ -162,9 +170,23 @@ export class Tlb {
       const ids = words[at + WORD.ids];
       if ((ids & 0xffff) !== vpid) return false;
       if (ids >>> 16 !== pcid && (words[at] & TLB.GLOBAL) === 0) return false;
-      const shift = words[at + WORD.shift];
-      return words[at + WORD.tagHigh] === high && words[at] >>> shift === low >>> shift;
+      return this.maps(at, low, high);
     });
+  }
+
+  /** INVPCID of an individual address: as `invalidatePage`, of another PCID and without the global translations. */
+  invalidateLocalPage(low: number, high: number, vpid: number, pcid: number): void {
+    const ids = (vpid | (pcid << 16)) >>> 0;
+    this.dropWhere(
+      (at) => this.words[at + WORD.ids] === ids && (this.words[at] & TLB.GLOBAL) === 0 && this.maps(at, low, high),
+    );
+  }
+
+  /** Whether the page that an entry is of, or was fractured from, holds a linear address. */
+  private maps(at: number, low: number, high: number): boolean {
+    const { words } = this;
+    const shift = words[at + WORD.shift] & ((1 << KEY_SHIFT) - 1);
+    return words[at + WORD.tagHigh] === high && words[at] >>> shift === low >>> shift;
   }
 
   /** Non-global translations of one VPID and PCID. */

@@ -3,20 +3,14 @@ import { raise, VECTOR } from '../cpu/faults';
 import type { Processor } from '../cpu/processor';
 import { CONTROL, RAM_BASE } from '../state/layout';
 import { CR0, CR4, EFER } from '../tables/control-registers';
+import { KIND, keyPermits, rightsPermit } from './access-rights';
 import { TLB } from './tlb';
-
-/** Kinds of access, as bits. */
-export const KIND = {
-  READ: 0,
-  WRITE: 1,
-  FETCH: 2,
-  USER: 4,
-  /** descriptor tables and other accesses SMAP's AC does not excuse */ IMPLICIT: 8,
-} as const;
 
 const PTE = { P: 1, W: 2, U: 4, A: 0x20, D: 0x40, PS: 0x80, G: 0x100 } as const;
 const NX_HIGH = 0x8000_0000;
-const PF = { PRESENT: 1, WRITE: 2, USER: 4, RESERVED: 8, FETCH: 0x10 } as const;
+/** Protection key of an entry that maps a page: bits 62:59. */
+const KEY_SHIFT = 27;
+const PF = { PRESENT: 1, WRITE: 2, USER: 4, RESERVED: 8, FETCH: 0x10, KEY: 0x20 } as const;
 
 /** A walk's answer; one object is reused. */
 export interface WalkResult {
@@ -24,29 +18,10 @@ export interface WalkResult {
   frame: number;
   /** TLB flags. */
   flags: number;
+  /** Protection key. */
+  key: number;
   /** log2 of the page size. */
   shift: number;
-}
-
-/** Whether translation flags allow an access in the processor's present mode (dirty bits apart). */
-export function permits(cpu: Processor, flags: number, kind: number): boolean {
-  const ept = kind & KIND.FETCH ? TLB.EPT_EXECUTE : kind & KIND.WRITE ? TLB.EPT_WRITE : TLB.EPT_READ;
-  return (flags & ept) !== 0 && guestPermits(cpu, flags, kind);
-}
-
-/** The part of `permits` that guest paging decides: SDM "Determination of Access Rights". */
-function guestPermits(cpu: Processor, flags: number, kind: number): boolean {
-  const userPage = (flags & TLB.USER) !== 0;
-  const cr4 = cpu.field32(CONTROL.cr4);
-  if (kind & KIND.FETCH) {
-    if ((flags & TLB.EXECUTABLE) === 0) return false;
-    return kind & KIND.USER ? userPage : !(userPage && (cr4 & CR4.SMEP) !== 0);
-  }
-  const writable = (flags & TLB.WRITABLE) !== 0;
-  if (kind & KIND.USER) return userPage && (writable || (kind & KIND.WRITE) === 0);
-  if (userPage && (cr4 & CR4.SMAP) !== 0 && ((kind & KIND.IMPLICIT) !== 0 || (cpu.rflags & 0x4_0000) === 0))
-    return false;
-  return (kind & KIND.WRITE) === 0 || writable || (cpu.field32(CONTROL.cr0) & CR0.WP) === 0;
 }
 
 /** The access being translated, reused by all: the linear address is put together only for an exit that reports it. */
@@ -72,31 +47,48 @@ class WalkAccess implements GuestPhysicalAccess {
   }
 }
 
+/** Index that the bits of a linear address from `shift` upwards make. */
+function longIndex(low: number, high: number, shift: number): number {
+  if (shift >= 39) return (high >>> (shift - 32)) & 0x1ff;
+  return (shift === 30 ? (high << 2) | (low >>> 30) : low >>> shift) & 0x1ff;
+}
+
 /**
- * Page walks, SDM "Paging": 32-bit, PAE and 4-level. Every access to a paging structure and the final one go through EPT where
+ * Page walks, SDM "Paging": 32-bit, PAE, 4-level and 5-level. Every access to a paging structure and the final one go through EPT where
  * it is in use. Accessed and dirty bits are written only once nothing can fault any more.
  */
 export class PageWalker {
-  private readonly result: WalkResult = { frame: 0, flags: 0, shift: 12 };
+  private readonly result: WalkResult = { frame: 0, flags: 0, key: 0, shift: 12 };
   // Entries passed on the way: physical address and low word as read.
-  private readonly at = [0, 0, 0, 0];
-  private readonly guestAt = [0, 0, 0, 0];
-  private readonly value = [0, 0, 0, 0];
+  private readonly at = [0, 0, 0, 0, 0];
+  private readonly guestAt = [0, 0, 0, 0, 0];
+  private readonly value = [0, 0, 0, 0, 0];
   private readonly access = new WalkAccess();
   private entryLow = 0;
   private entryHigh = 0;
+  /** Protection key of the walk's page. */
+  private key = 0;
 
   /** Bits of an address's high word within the physical-address width. */
   private readonly physicalHigh: number;
+  /** log2 of the largest page of 4-level paging. */
+  private readonly largestShift: number;
+  /** Bits 21:13 of a 4-MByte page's entry that are no address bits: PSE-36 has 40 at most. */
+  private readonly pse36Reserved: number;
 
   constructor(private readonly cpu: Processor) {
-    this.physicalHigh = 2 ** (cpu.model.physicalBits - 32) - 1;
+    const { physicalBits, features } = cpu.model;
+    this.physicalHigh = 2 ** (physicalBits - 32) - 1;
+    this.largestShift = features.has('pdpe1gb') ? 30 : 21;
+    const pse36Bits = features.has('pse36') ? Math.min(physicalBits, 40) - 32 : 0;
+    this.pse36Reserved = 0x3f_e000 & ~((2 ** pse36Bits - 1) << 13);
   }
 
   /** Translates, or raises #PF, or makes an EPT exit. */
   walk(low: number, high: number, kind: number): WalkResult {
     const { cpu } = this;
     const cr0 = cpu.field32(CONTROL.cr0);
+    this.key = 0;
     if ((cr0 & CR0.PG) === 0)
       return this.finish(low, high, kind, low, TLB.WRITABLE | TLB.USER | TLB.EXECUTABLE | TLB.DIRTY, 12);
     const cr4 = cpu.field32(CONTROL.cr4);
@@ -150,33 +142,27 @@ export class PageWalker {
     table += (cpu.field32(CONTROL.cr3 + 4) & physicalHigh) * 2 ** 32;
     let all = PTE.W | PTE.U;
     let noExecute = false;
-    for (let level = 0; ; level++) {
-      const index =
-        level === 0
-          ? (high >>> 7) & 0x1ff
-          : level === 1
-            ? ((high << 2) | (low >>> 30)) & 0x1ff
-            : (low >>> (level === 2 ? 21 : 12)) & 0x1ff;
-      this.read(level, table + index * 8, 8, low, high);
+    let shift = (cpu.field32(CONTROL.cr4) & CR4.LA57) !== 0 ? 48 : 39;
+    for (let level = 0; ; level++, shift -= 9) {
+      this.read(level, table + longIndex(low, high, shift) * 8, 8, low, high);
       const lowWord = this.entryLow;
       const highWord = this.entryHigh;
       if ((lowWord & PTE.P) === 0) this.fault(low, high, kind, 0);
-      if ((highWord & reservedHigh) !== 0 || (level === 0 && (lowWord & PTE.PS) !== 0)) {
+      const large = shift > 12 && (lowWord & PTE.PS) !== 0;
+      if ((highWord & reservedHigh) !== 0 || (large && shift > this.largestShift)) {
         this.fault(low, high, kind, PF.PRESENT | PF.RESERVED);
       }
       all &= lowWord;
       noExecute ||= (highWord & NX_HIGH) !== 0;
-      const page = level === 3 || (level > 0 && (lowWord & PTE.PS) !== 0);
-      const address = (lowWord & ~0xfff) >>> 0;
-      if (!page) {
-        table = address + (highWord & physicalHigh) * 2 ** 32;
+      if (shift > 12 && !large) {
+        table = ((lowWord & ~0xfff) >>> 0) + (highWord & physicalHigh) * 2 ** 32;
         continue;
       }
-      const shift = level === 3 ? 12 : level === 2 ? 21 : 30;
       // Below the address only bit 12 (PAT) of a large page may be set.
       const within = 2 ** shift - 1;
-      if (shift > 12 && (lowWord & within & ~0x1fff) !== 0) this.fault(low, high, kind, PF.PRESENT | PF.RESERVED);
+      if (large && (lowWord & within & ~0x1fff) !== 0) this.fault(low, high, kind, PF.PRESENT | PF.RESERVED);
       const base = ((lowWord & ~within & ~0xfff) >>> 0) + (highWord & physicalHigh) * 2 ** 32;
+      this.key = (highWord >>> KEY_SHIFT) & 0xf;
       return this.leaf(level, low, high, kind, base + ((low & within) >>> 0), all, noExecute, shift);
     }
   }
@@ -217,8 +203,8 @@ export class PageWalker {
     const entry = this.entryLow;
     if ((entry & PTE.P) === 0) this.fault(low, 0, kind, 0);
     if ((entry & PTE.PS) !== 0 && (cr4 & CR4.PSE) !== 0) {
-      // PSE-36: bits 20:13 are physical address bits 39:32; bit 21 is reserved.
-      if (entry & 0x20_0000) this.fault(low, 0, kind, PF.PRESENT | PF.RESERVED);
+      // PSE-36: bits 20:13 are physical address bits 39:32.
+      if (entry & this.pse36Reserved) this.fault(low, 0, kind, PF.PRESENT | PF.RESERVED);
       const base = ((entry & ~0x3f_ffff) >>> 0) + ((entry >>> 13) & 0xff) * 2 ** 32;
       return this.leaf(0, low, 0, kind, base + (low & 0x3f_ffff), entry, false, 22);
     }
@@ -248,7 +234,8 @@ export class PageWalker {
       (noExecute ? 0 : TLB.EXECUTABLE) |
       (write || (last & PTE.D) !== 0 ? TLB.DIRTY : 0) |
       ((last & PTE.G) !== 0 && (cpu.field32(CONTROL.cr4) & CR4.PGE) !== 0 ? TLB.GLOBAL : 0);
-    if (!guestPermits(cpu, flags, kind)) this.fault(low, high, kind, PF.PRESENT);
+    const keyed = keyPermits(cpu, flags, this.key, kind);
+    if (!keyed || !rightsPermit(cpu, flags, kind)) this.fault(low, high, kind, PF.PRESENT | (keyed ? 0 : PF.KEY));
     for (let i = 0; i <= level; i++) {
       if (this.wanted(i, level, write) !== this.value[i]) this.structure(this.guestAt[i], low, high, true);
     }
@@ -278,6 +265,7 @@ export class PageWalker {
     const { vmx } = this.cpu;
     const { result } = this;
     result.shift = shift;
+    result.key = this.key;
     if (!vmx.ept) {
       result.frame = Math.floor(guestPhysical / 4096);
       result.flags = flags | TLB.EPT_READ | TLB.EPT_WRITE | TLB.EPT_EXECUTE;

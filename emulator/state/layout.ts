@@ -153,6 +153,41 @@ export const MSRS = {
   mtrrDefType: cpu.field('u64'),
   mtrrFixed: cpu.field('u64', 11),
   mtrrVariable: cpu.field('u64', 20),
+  /** Protection-key rights of supervisor pages. */
+  pkrs: cpu.field('u64'),
+  xss: cpu.field('u64'),
+  umwaitControl: cpu.field('u64'),
+  specCtrl: cpu.field('u64'),
+  energyBias: cpu.field('u64'),
+  mcgStatus: cpu.field('u64'),
+  /** Machine-check banks: CTL, STATUS, ADDR and MISC of each. */
+  mcBanks: cpu.field('u64', 16),
+} as const;
+
+/** Performance monitoring, see `cpu/pmu.ts`. */
+export const PMU = {
+  /** 1 while a counter counts: otherwise nobody looks at any of this. */
+  active: cpu.field('u32'),
+  /** Bit per counter, as in IA32_PERF_GLOBAL_STATUS (fixed ones from bit 16): its condition held at the last instruction, for edge detection. */
+  asserted: cpu.field('u32'),
+  eventSelect: cpu.field('u64', 8),
+  general: cpu.field('u64', 8),
+  fixed: cpu.field('u64', 3),
+  fixedControl: cpu.field('u64'),
+  globalControl: cpu.field('u64'),
+  globalStatus: cpu.field('u64'),
+} as const;
+
+/** What MONITOR, UMONITOR and the waits remember, see `cpu/waits.ts`. */
+export const WAIT = {
+  /** Physical address of the monitored line; all ones: none. */
+  line: cpu.field('u64'),
+  /** The line's bytes when monitoring began. */
+  content: cpu.field('u64', 8),
+  /** Machine time at which the wait ends by itself; all ones: never. */
+  until: cpu.field('u64'),
+  /** Bit 0: an interrupt ends the wait even while RFLAGS.IF = 0. Bit 1: the end at `until` is reported in CF. */
+  flags: cpu.field('u32'),
 } as const;
 
 /** What an instruction boundary looks at. */

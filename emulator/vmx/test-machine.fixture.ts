@@ -50,6 +50,7 @@ export class TestMachine {
       probeWriteAs: () => undefined,
       linear: (segment, offset) => cpu.base(segment) + offset,
       invalidatePage: () => undefined,
+      invalidatePcid: () => undefined,
       flush: () => undefined,
       flushVpid: (vpid) => void this.flushes.push(`vpid ${vpid ?? 'all'}`),
       flushEpt: (eptp) => void this.flushes.push(`ept ${eptp?.toString(16) ?? 'all'}`),
