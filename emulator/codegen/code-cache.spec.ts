@@ -154,6 +154,7 @@ describe('the code cache', () => {
     const small = new CodeCache(
       memory,
       { fetchPhysical: (linear) => Number(linear), evictStores: () => undefined },
+      undefined,
       CODE_CACHE + 0x2_0000,
     );
     memory.observer = small;

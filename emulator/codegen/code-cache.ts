@@ -2,6 +2,7 @@ import { type Decoded, type DecodeMode, type DecodeResult, Decoder } from '../de
 import { writeEaRecord, writeRecord } from '../decode/encode-record';
 import { RECORD, RECORD_SIZE } from '../decode/record';
 import { endsBlock } from '../decode/shapes';
+import type { CpuFeature } from '../tables/cpuid-features';
 import { INSTRUCTIONS } from '../tables/instructions';
 import { CODE_CACHE, EMPTY_TAG, INLINE, INLINE_BANK_SIZE, PSEUDO, RAM_BASE, SCRATCH } from '../state/layout';
 import { type MachineMemory, PAGE, type WriteObserver } from '../state/memory';
@@ -68,7 +69,7 @@ export class CodeCache implements WriteObserver {
   private readonly generations: Uint32Array;
   /** Mode each bank of the inline code map was filled in. */
   private readonly bankModes = new Int32Array(INLINE.banks).fill(-1);
-  private readonly decoder = new Decoder();
+  private readonly decoder: Decoder;
   private readonly crossingBytes = new Uint8Array(2 * MAX_INSTRUCTION);
   /** Breakpoints by linear page: the in-page offsets. */
   private breakpoints: ReadonlyMap<bigint, ReadonlySet<number>> = new Map();
@@ -76,8 +77,11 @@ export class CodeCache implements WriteObserver {
   constructor(
     private readonly memory: MachineMemory,
     private readonly source: CodeSource,
+    /** Whether the processor has a CPUID feature. */
+    has?: (feature: CpuFeature) => boolean,
     private readonly limit: number = RAM_BASE,
   ) {
+    this.decoder = new Decoder(has);
     const pages = memory.pages.length;
     this.granulesLow = new Uint32Array(pages);
     this.granulesHigh = new Uint32Array(pages);
@@ -252,6 +256,7 @@ export class CodeCache implements WriteObserver {
   }
 
   private fetched(kind: DecodeResult['kind']): Fetched {
+    if (kind === 'unavailable') return kind;
     return kind === 'truncated' || kind === 'too-long' ? 'limit' : this.decoder.decoded;
   }
 
@@ -292,7 +297,7 @@ export class CodeCache implements WriteObserver {
       this.markCode(physical, Math.min(bytesRead(decoded), PAGE_SIZE - offset));
       offset += lengthOf(decoded);
       count++;
-      if (decoded === 'limit' || endsBlock(INSTRUCTIONS[decoded.row])) break;
+      if (typeof decoded === 'string' || endsBlock(INSTRUCTIONS[decoded.row])) break;
     }
     at = this.writeMark(at, HANDLER.END, offset, count, 0);
     return this.finishBlock(codePage, first, at, count);
@@ -315,7 +320,7 @@ export class CodeCache implements WriteObserver {
   }
 
   private write(at: number, decoded: Fetched, offset: number, before: number, count: number): number {
-    if (decoded === 'limit') return this.writeMark(at, HANDLER.LIMIT, offset, before, count);
+    if (typeof decoded === 'string') return this.writeMark(at, FAULT_MARKS[decoded], offset, before, count);
     const { view } = this.memory;
     const fields = { offset, before, count };
     let to = at;
@@ -347,13 +352,16 @@ export class CodeCache implements WriteObserver {
   }
 }
 
-/** An instruction, or that the fetch runs into the segment limit or past 15 bytes. */
-type Fetched = Decoded | 'limit';
+/** Marks of what cannot be executed. */
+const FAULT_MARKS = { limit: HANDLER.LIMIT, unavailable: HANDLER.UNAVAILABLE } as const;
 
-const lengthOf = (fetched: Fetched): number => (fetched === 'limit' ? 0 : fetched.length);
+/** An instruction, or that the fetch runs into the segment limit or past 15 bytes, or that its unit is not available. */
+type Fetched = Decoded | keyof typeof FAULT_MARKS;
+
+const lengthOf = (fetched: Fetched): number => (typeof fetched === 'string' ? 0 : fetched.length);
 
 /** Bytes the decision rests on: what is too long would be an instruction again if any of its first 15 bytes differed. */
-const bytesRead = (fetched: Fetched): number => (fetched === 'limit' ? MAX_INSTRUCTION : fetched.length);
+const bytesRead = (fetched: Fetched): number => (typeof fetched === 'string' ? MAX_INSTRUCTION : fetched.length);
 
 /** Stands for a page where no memory answers. */
 const NO_PAGE = 0xffff_ffff;

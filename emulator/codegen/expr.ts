@@ -4,13 +4,28 @@
  * An expression that is used twice is emitted (and computed) twice: name it with `FunctionBuilder.local` first.
  */
 
-export type ValueType = 'i32' | 'i64';
+export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 
 export type Expr =
-  | { readonly kind: 'const'; readonly type: ValueType; readonly value: bigint }
+  | { readonly kind: 'const'; readonly type: 'i32' | 'i64'; readonly value: bigint }
   | { readonly kind: 'get'; readonly local: number }
   | { readonly kind: 'op'; readonly opcode: number; readonly args: readonly Expr[] }
-  | { readonly kind: 'load'; readonly opcode: number; readonly address: Expr; readonly offset: number }
+  /** An instruction behind a prefix byte, with its immediates (see `simd.ts`, `floats.ts`). */
+  | {
+      readonly kind: 'prefixed';
+      readonly prefix: number;
+      readonly opcode: number;
+      readonly args: readonly Expr[];
+      readonly immediates: readonly number[];
+    }
+  | {
+      readonly kind: 'load';
+      readonly opcode: number;
+      readonly prefix?: number;
+      readonly address: Expr;
+      readonly offset: number;
+    }
+  | { readonly kind: 'call-indirect'; readonly type: number; readonly index: Expr; readonly args: readonly Expr[] }
   | { readonly kind: 'call'; readonly callee: number; readonly args: readonly Expr[] };
 
 export const i32 = (value: number): Expr => ({ kind: 'const', type: 'i32', value: BigInt(value | 0) });
@@ -21,6 +36,13 @@ export const i64 = (value: number | bigint): Expr => ({
 });
 export const get = (local: number): Expr => ({ kind: 'get', local });
 export const call = (callee: number, ...args: readonly Expr[]): Expr => ({ kind: 'call', callee, args });
+/** Calls the function that the module's table has at `index`; `type` as `ModuleBuilder.type` gives it. */
+export const callIndirect = (type: number, index: Expr, ...args: readonly Expr[]): Expr => ({
+  kind: 'call-indirect',
+  type,
+  index,
+  args,
+});
 
 const unary =
   (opcode: number) =>
@@ -57,6 +79,7 @@ export const rotl = binary(0x89);
 export const rotr = binary(0x8a);
 export const clz = unary(0x79);
 export const ctz = unary(0x7a);
+export const popcnt = unary(0x7b);
 export const eqz = unary(0x50);
 export const eq = binary(0x51);
 export const ne = binary(0x52);

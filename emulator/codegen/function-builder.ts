@@ -2,7 +2,13 @@ import { ByteBuffer } from './bytes';
 import { type Expr, type ValueType, get } from './expr';
 
 /** Encodings of WebAssembly's value and block types. */
-export const TYPE_CODE: Readonly<Record<ValueType, number>> = { i32: 0x7f, i64: 0x7e };
+export const TYPE_CODE: Readonly<Record<ValueType, number>> = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+};
 const EMPTY_BLOCK = 0x40;
 
 /** A label names an open block; branches compute their relative depth from it. */
@@ -36,9 +42,19 @@ export class FunctionBuilder {
         for (const arg of value.args) this.emit(arg);
         this.code.byte(value.opcode);
         return;
+      case 'prefixed':
+        for (const arg of value.args) this.emit(arg);
+        this.code.byte(value.prefix);
+        this.code.unsigned(value.opcode);
+        this.code.bytes(value.immediates);
+        return;
       case 'load':
         this.emit(value.address);
-        this.code.byte(value.opcode);
+        if (value.prefix === undefined) this.code.byte(value.opcode);
+        else {
+          this.code.byte(value.prefix);
+          this.code.unsigned(value.opcode);
+        }
         this.code.unsigned(0);
         this.code.unsigned(value.offset);
         return;
@@ -46,6 +62,13 @@ export class FunctionBuilder {
         for (const arg of value.args) this.emit(arg);
         this.code.byte(0x10);
         this.code.unsigned(value.callee);
+        return;
+      case 'call-indirect':
+        for (const arg of value.args) this.emit(arg);
+        this.emit(value.index);
+        this.code.byte(0x11);
+        this.code.unsigned(value.type);
+        this.code.unsigned(0);
         return;
     }
   }
@@ -88,6 +111,14 @@ export class FunctionBuilder {
 
   storeI32As16(address: Expr, value: Expr, offset = 0): void {
     this.storeOp(0x3b, address, value, offset);
+  }
+
+  /** Stores the 16 bytes of a vector. */
+  storeV128(address: Expr, value: Expr, offset = 0): void {
+    this.emit(address);
+    this.emit(value);
+    this.code.bytes([0xfd, 11, 0]);
+    this.code.unsigned(offset);
   }
 
   block(): Label {

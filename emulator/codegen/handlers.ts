@@ -14,5 +14,7 @@ export const HANDLER = {
   LEAVE: 5,
   /** The instruction runs past the code segment's limit or is longer than 15 bytes: #GP(0). */
   LIMIT: 6,
-  FIRST: 7,
+  /** The instruction needs a unit that is not available: #NM. */
+  UNAVAILABLE: 7,
+  FIRST: 8,
 } as const;

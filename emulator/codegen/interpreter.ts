@@ -4,7 +4,10 @@ import {
   add32,
   and,
   and32,
+  callIndirect,
   eq,
+  eq32,
+  geS32,
   get,
   i32,
   i64,
@@ -12,7 +15,9 @@ import {
   load64,
   loadI32,
   loadI32From16U,
+  ltS32,
   ltU,
+  ne32,
   select,
   shl32,
   shrU,
@@ -21,11 +26,12 @@ import {
   xor,
 } from './expr';
 import { HANDLER } from './handlers';
-import { InterpreterContext, type InterpreterCalls, type InterpreterFrame } from './interpreter-context';
+import { InterpreterContext, type InterpreterFrame } from './interpreter-context';
 import { ModuleBuilder } from './module-builder';
-import { RECORD } from '../decode/record';
+import { BUDGET_BORROW, type HandlerFrame, type InterpreterCalls, RecordContext } from './record-context';
+import { RECORD, RECORD_SIZE } from '../decode/record';
 import { emitConditionFunction } from '../semantics/flag-emitters';
-import type { Semantic } from '../semantics/context';
+import type { Semantic, WarmSemantic } from '../semantics/context';
 import type { Shape } from '../semantics/shape';
 import { FLAGS, INLINE, PSEUDO, RIP, SCRATCH } from '../state/layout';
 import { RFLAGS } from '../tables/control-registers';
@@ -45,11 +51,20 @@ export interface InterpreterHost {
 /** Iterations of REP instructions in one run before it yields, so that no guest can hold the machine. */
 const REPEATS_PER_RUN = 1 << 16;
 
+/** What a warm handler returns besides an EXIT: the next record is due; so is a look at the boundary; the instruction did not retire. */
+const WARM = { NEXT: 0, BORROW: -1, FAULT: -2 } as const;
+
+/** What the interpreter is generated from. */
+export interface InterpreterSource {
+  readonly shapes: readonly Shape[];
+  /** Index of the first shape whose handler is a function of its own. */
+  readonly firstWarm: number;
+  readonly hot: Readonly<Record<string, Semantic>>;
+  readonly warm: Readonly<Record<string, WarmSemantic>>;
+}
+
 /** Generates the interpreter module: handler `HANDLER.FIRST + i` is shape i. */
-export function generateInterpreter(
-  shapes: readonly Shape[],
-  semantics: Readonly<Record<string, Semantic>>,
-): Uint8Array<ArrayBuffer> {
+export function generateInterpreter({ shapes, firstWarm, hot, warm }: InterpreterSource): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   const imports = {
     slowLoad: module.importFunction('slowLoad', { params: ['i64', 'i32'], result: 'i32' }),
@@ -77,9 +92,10 @@ export function generateInterpreter(
   const frame: InterpreterFrame = { record: 0, budget: 1, code, target, link, repeats, dispatch, lookup, exit, fault };
   const context = new InterpreterContext(f, calls, frame);
 
-  const count = HANDLER.FIRST + shapes.length;
+  const count = HANDLER.FIRST + firstWarm;
+  const outOfLine = f.block();
   const labels = Array.from({ length: count }, () => f.block()).reverse();
-  f.brTable(labels, labels[0], loadI32From16U(get(frame.record), RECORD.handler));
+  f.brTable(labels, outOfLine, loadI32From16U(get(frame.record), RECORD.handler));
   for (let handler = 0; handler < count; handler++) {
     f.end();
     if (handler < HANDLER.FIRST) {
@@ -89,10 +105,12 @@ export function generateInterpreter(
       context.begin(shape);
       if (shape.semantic === 'ea') context.effectiveAddress();
       else if (shape.semantic === 'cold') context.cold();
-      else semantics[shape.semantic](context, shape);
+      else hot[shape.semantic](context, shape);
       context.finish();
     }
   }
+  f.end(); // outOfLine
+  emitWarmCall(module, context, frame, count);
   f.end(); // lookup
   emitLookup(context, frame);
   f.end(); // dispatch
@@ -102,7 +120,60 @@ export function generateInterpreter(
   f.end(); // exit
   f.storeI32(i32(0), get(frame.budget), SCRATCH.budget);
   f.emit(get(code));
+  for (const shape of shapes.slice(firstWarm)) module.addElement(addWarmHandler(module, calls, shape, warm));
   return module.encode();
+}
+
+const WARM_SIGNATURE = { params: ['i32', 'i32'], result: 'i32' } as const;
+
+/** A warm shape's handler: (record, budget) -> WARM or EXIT. */
+function addWarmHandler(
+  module: ModuleBuilder,
+  calls: InterpreterCalls,
+  shape: Shape,
+  warm: Readonly<Record<string, WarmSemantic>>,
+): number {
+  const { index, body: f } = module.addFunction(WARM_SIGNATURE);
+  const code = f.newLocal('i32');
+  const fault = f.block();
+  const exit = f.block();
+  const frame: HandlerFrame = { record: 0, budget: 1, code, exit, fault };
+  const context = new RecordContext(f, calls, frame);
+  context.begin(shape);
+  warm[shape.semantic](context, shape);
+  // A slow store has borrowed from the copy of the budget here.
+  f.set(code, select(i32(WARM.BORROW), i32(WARM.NEXT), ltS32(get(frame.budget), i32(0))));
+  f.end(); // exit
+  f.emit(get(code));
+  f.return();
+  f.end(); // fault
+  f.emit(i32(WARM.FAULT));
+  return index;
+}
+
+/** Calls the handler of a warm shape, and does in the dispatching function what it returns. */
+function emitWarmCall(
+  module: ModuleBuilder,
+  context: InterpreterContext,
+  frame: InterpreterFrame,
+  first: number,
+): void {
+  const { f } = context;
+  context.begin(NO_SHAPE);
+  const handler = sub32(loadI32From16U(get(frame.record), RECORD.handler), i32(first));
+  f.set(frame.code, callIndirect(module.type(WARM_SIGNATURE), handler, get(frame.record), get(frame.budget)));
+  f.if(get(frame.code));
+  f.brIf(frame.fault, eq32(get(frame.code), i32(WARM.FAULT)));
+  f.if(ne32(get(frame.code), i32(WARM.BORROW)));
+  f.set(frame.budget, loadI32(i32(0), SCRATCH.budget));
+  f.br(frame.exit);
+  f.end();
+  f.if(geS32(get(frame.budget), i32(0)));
+  f.set(frame.budget, sub32(get(frame.budget), i32(BUDGET_BORROW)));
+  f.end();
+  f.end();
+  f.set(frame.record, add32(get(frame.record), i32(RECORD_SIZE)));
+  f.br(frame.dispatch);
 }
 
 const NO_SHAPE: Shape = {
@@ -115,6 +186,8 @@ const NO_SHAPE: Shape = {
   repeat: '',
   segmented: false,
   indexed: false,
+  vector: 0,
+  vex: false,
 };
 
 function emitMark(context: InterpreterContext, handler: number): void {
@@ -134,6 +207,9 @@ function emitMark(context: InterpreterContext, handler: number): void {
       break;
     case HANDLER.LIMIT:
       context.limitFault();
+      break;
+    case HANDLER.UNAVAILABLE:
+      context.unavailableFault();
       break;
     case HANDLER.END:
       context.endOfBlock();

@@ -7,11 +7,25 @@ export interface Signature {
   readonly result?: ValueType;
 }
 
+const FUNCREF = 0x70;
+
 /** Assembles a module over one imported memory (`env.memory`). Imports come first in the function index space. */
 export class ModuleBuilder {
   private readonly types: Signature[] = [];
   private readonly imports: { readonly name: string; readonly type: number }[] = [];
   private readonly functions: { readonly type: number; readonly body: FunctionBuilder; readonly name?: string }[] = [];
+
+  private readonly elements: number[] = [];
+
+  /** Type index of a signature, for indirect calls. */
+  type(signature: Signature): number {
+    return this.typeIndex(signature);
+  }
+
+  /** Appends a function to the module's own table; returns its index there. */
+  addElement(functionIndex: number): number {
+    return this.elements.push(functionIndex) - 1;
+  }
 
   private typeIndex(signature: Signature): number {
     const key = JSON.stringify(signature);
@@ -69,6 +83,12 @@ export class ModuleBuilder {
       to.unsigned(this.functions.length);
       for (const { type } of this.functions) to.unsigned(type);
     });
+    section(4, (to) => {
+      to.unsigned(1);
+      to.byte(FUNCREF);
+      to.byte(0x00);
+      to.unsigned(this.elements.length);
+    });
     section(7, (to) => {
       const exported = this.functions.flatMap(({ name }, i) => (name === undefined ? [] : [{ name, i }]));
       to.unsigned(exported.length);
@@ -77,6 +97,13 @@ export class ModuleBuilder {
         to.byte(0x00);
         to.unsigned(this.imports.length + i);
       }
+    });
+    section(9, (to) => {
+      to.unsigned(1);
+      // Active in table 0 from offset 0.
+      to.bytes([0x00, 0x41, 0x00, 0x0b]);
+      to.unsigned(this.elements.length);
+      for (const index of this.elements) to.unsigned(index);
     });
     section(10, (to) => {
       to.unsigned(this.functions.length);

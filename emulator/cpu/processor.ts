@@ -1,10 +1,10 @@
-import { BUDGET_BORROW } from '../codegen/interpreter-context';
+import { BUDGET_BORROW } from '../codegen/record-context';
 import type { InterruptSource, PhysicalBus, PortDevice } from '../devices/bus';
 import type { DecodedRecord } from '../decode/decoded-record';
 import { CONTROL, FLAGS, GPR, RIP, SCRATCH, SEGMENT, SEGMENTS, SEGMENT_SIZE, MACHINE, PSEUDO } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
 import type { CpuModel } from '../tables/cpu-models';
-import { isCanonical, linearBitsOf } from '../mmu/canonical';
+import { isCanonical } from '../mmu/canonical';
 import type { Mmu } from '../mmu/mmu';
 import type { Intercepts } from './intercepts';
 import type { FaultStep } from '../api';
@@ -128,13 +128,9 @@ export class Processor {
     return (this.access(SEG.SS) >> 5) & 3;
   }
 
-  /** Linear-address width in bits: 57 with 5-level paging, else 48. */
-  get linearBits(): 48 | 57 {
-    return linearBitsOf(this.field32(CONTROL.cr4));
-  }
-  /** Canonical in the present linear-address width. */
+  /** Canonical in this processor's linear-address width. */
   isCanonical(address: bigint): boolean {
-    return isCanonical(address, this.linearBits);
+    return isCanonical(address, this.model.linearBits);
   }
 
   // Control registers

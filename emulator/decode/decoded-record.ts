@@ -54,6 +54,18 @@ export class DecodedRecord {
   get imm(): bigint {
     return this.view.getBigInt64(this.address + RECORD.imm, true);
   }
+  /** The immediate byte. */
+  get imm8(): number {
+    return this.u8(RECORD.imm);
+  }
+  /** State address of the register of VEX.vvvv. */
+  get v(): number {
+    return this.u16(RECORD.v);
+  }
+  /** State address of the register that bits 7:4 of the immediate byte name. */
+  get w(): number {
+    return this.u16(RECORD.w);
+  }
   /** In-page offset of the instruction. */
   get offset(): number {
     return this.u16(RECORD.offset);

@@ -8,6 +8,8 @@ export interface DecodeMode {
   readonly stackSize: 2 | 4 | 8;
   /** CS, DS, ES and SS have base 0 and limit 4 GiB; true in 64-bit mode, where only FS and GS have bases. */
   readonly flat: boolean;
+  /** Which units are on, see `units.ts`; absent: all. */
+  readonly units?: number;
 }
 
 /** One decoded instruction; the decoder fills the same object again and again. */
@@ -46,6 +48,8 @@ export type DecodeResult =
   | { readonly kind: 'ok' }
   /** At least `needed` bytes are needed. */
   | { readonly kind: 'truncated'; readonly needed: number }
+  /** #NM: the unit it needs is not available. */
+  | { readonly kind: 'unavailable' }
   /** #UD: the decoded row is that of UD2. */
   | { readonly kind: 'undefined' }
   /** #GP(0): more than 15 bytes. */

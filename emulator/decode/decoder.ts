@@ -1,9 +1,18 @@
 import { ACCESS } from '../codegen/exits';
-import { GPR, PSEUDO } from '../state/layout';
+import { GPR, PSEUDO, X87, X87_REGISTER_SIZE, YMM, YMM_SIZE } from '../state/layout';
+import type { CpuFeature } from '../tables/cpuid-features';
 import { UNDEFINED_ROW } from '../tables/instructions';
-import { COMPILED_ROWS, ROLE, type CompiledRow, type ImmediateKind, type Role } from './compiled-row';
+import {
+  COMPILED_ROWS,
+  ROLE,
+  type CompiledRow,
+  type ExtraRegister,
+  type ImmediateKind,
+  type RegisterClass,
+  type Role,
+} from './compiled-row';
 import type { Decoded, DecodeMode, DecodeResult } from './decoded';
-import { Lookup, SLOT, type OpcodeMap, type Slot } from './lookup';
+import { Lookup, SLOT, type OpcodeMap, type Slot, vexOpcode } from './lookup';
 import { addressSizeLog, operandSizeLog } from './operand-size';
 import { PREFIX } from './record';
 import {
@@ -16,6 +25,7 @@ import {
   SHAPES,
   variantIndex,
 } from './shapes';
+import { UNIT_STATE, unitState } from './units';
 
 export type { Decoded, DecodeMode, DecodeResult } from './decoded';
 
@@ -39,6 +49,7 @@ const INDEX_16 = [6, 7, 6, 7, -1, -1, -1, -1] as const;
 
 const OK: DecodeResult = { kind: 'ok' };
 const UNDEFINED: DecodeResult = { kind: 'undefined' };
+const UNAVAILABLE: DecodeResult = { kind: 'unavailable' };
 const TOO_LONG: DecodeResult = { kind: 'too-long' };
 const TRUNCATED: readonly DecodeResult[] = Array.from({ length: MAX_LENGTH + 1 }, (_, needed) => ({
   kind: 'truncated',
@@ -48,13 +59,22 @@ const TRUNCATED: readonly DecodeResult[] = Array.from({ length: MAX_LENGTH + 1 }
 /** Control registers that exist. */
 const CONTROL_REGISTERS = new Set([0, 2, 3, 4, 8]);
 
+/** Results of reading prefixes and opcode that are no opcode: bytes are missing, or no instruction begins so. */
+const TOO_FEW = -1;
+const NO_OPCODE = -2;
+/** Slots by VEX.pp. */
+const VEX_SLOTS = [SLOT.NONE, SLOT.P66, SLOT.F3, SLOT.F2] as const;
+
 const gpr = (number: number): number => GPR + number * 8;
+const ymm = (number: number): number => YMM + number * YMM_SIZE;
+const extra = (kind: ExtraRegister, number: number): number =>
+  kind === 'none' ? 0 : kind === 'vector' ? ymm(number) : gpr(number);
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Turns bytes into decoded instructions by the instruction table. */
 export class Decoder {
-  private readonly lookup = new Lookup();
+  private readonly lookup: Lookup;
   private readonly out: Mutable<Decoded> = {
     row: UNDEFINED_ROW,
     length: 0,
@@ -86,8 +106,18 @@ export class Decoder {
   private end = 0;
   private mode: DecodeMode = { codeSize: 64, stackSize: 8, flat: true };
 
+  /** @param has whether the processor has a CPUID feature; the instructions of those it lacks are undefined */
+  constructor(has: (feature: CpuFeature) => boolean = () => true) {
+    this.lookup = new Lookup(has);
+  }
+
   // Prefixes of the instruction at hand.
+  /** As REX has them, W R X B; also those of a VEX prefix. */
   private rex = 0;
+  /** The slot a VEX prefix selects; -1 none. */
+  private vexSlot = -1;
+  /** VEX.vvvv, not inverted. */
+  private vvvv = 0;
   private operandOverride = false;
   private addressOverride = false;
   private lock = false;
@@ -96,6 +126,9 @@ export class Decoder {
   /** -1 none. */
   private segment = -1;
   private modrm = 0xc0;
+  private hasSib = false;
+  private sibIndex = 0;
+  private sibScale = 0;
 
   /**
    * Decodes the instruction at `bytes[at]`, of which `available` bytes may be looked at, into `decoded`.
@@ -110,7 +143,8 @@ export class Decoder {
     this.end = at + Math.min(available, MAX_LENGTH);
     this.mode = mode;
     const opcode = this.readOpcode();
-    if (opcode < 0) return this.short(1);
+    if (opcode === TOO_FEW) return this.short(1);
+    if (opcode === NO_OPCODE) return this.undefined();
     if (!this.lookup.defines(opcode)) return this.undefined();
     this.modrm = 0xc0;
     if (this.lookup.hasModrm(opcode)) {
@@ -159,11 +193,13 @@ export class Decoder {
     out.ripRelative = false;
   }
 
-  /** Prefixes and opcode bytes: map << 8 | opcode, or -1 when there are too few bytes. */
+  /** Prefixes and opcode bytes: map << 8 | opcode, VEX opcodes as `vexOpcode` numbers them; TOO_FEW or NO_OPCODE. */
   private readOpcode(): number {
     const { bytes, end } = this;
     const long = this.mode.codeSize === 64;
     this.rex = 0;
+    this.vexSlot = -1;
+    this.vvvv = 0;
     this.operandOverride = false;
     this.addressOverride = false;
     this.lock = false;
@@ -175,11 +211,40 @@ export class Decoder {
         this.rex = byte;
         continue;
       }
-      if (!this.readPrefix(byte, long)) return byte === 0x0f ? this.readTwoByteOpcode() : byte;
+      if (!this.readPrefix(byte, long)) {
+        if (byte === 0x0f) return this.readTwoByteOpcode();
+        return (byte & 0xfe) === 0xc4 ? this.readVexOpcode(byte, long) : byte;
+      }
       // A REX prefix counts only directly before the opcode.
       this.rex = 0;
     }
-    return -1;
+    return TOO_FEW;
+  }
+
+  /** C4 and C5: a VEX prefix with its opcode, or LES and LDS, which outside 64-bit mode have memory operands only. */
+  private readVexOpcode(first: number, long: boolean): number {
+    const { bytes, at } = this;
+    if (at >= this.end) return TOO_FEW;
+    const second = bytes[at];
+    const noVex = unitState(this.mode.units ?? 0, 'vex') === UNIT_STATE.UNDEFINED;
+    if (!long && (second < 0xc0 || noVex)) return first;
+    if (this.rex !== 0 || this.operandOverride || this.repeat !== 0 || this.lock) return NO_OPCODE;
+    const short = first === 0xc5;
+    if (at + (short ? 1 : 2) >= this.end) {
+      this.at = this.end;
+      return TOO_FEW;
+    }
+    const last = short ? second : bytes[at + 1];
+    const map = short ? 1 : second & 31;
+    if (map < 1 || map > 3) return NO_OPCODE;
+    // Inverted: R in bit 7 of the second byte, and in the longer form X and B behind it.
+    this.rex = (~second >> 5) & (short ? REX_R : REX_R | REX_X | REX_B);
+    if (!short && (last & 0x80) !== 0) this.rex |= REX_W;
+    this.vvvv = (~last >> 3) & (long ? 15 : 7);
+    if (!long) this.rex &= REX_W;
+    this.vexSlot = VEX_SLOTS[last & 3];
+    this.at = at + (short ? 2 : 3);
+    return vexOpcode(map, (last >> 2) & 1, bytes[this.at - 1]);
   }
 
   private readPrefix(byte: number, long: boolean): boolean {
@@ -213,15 +278,16 @@ export class Decoder {
   }
 
   private readTwoByteOpcode(): number {
-    if (this.at >= this.end) return -1;
+    if (this.at >= this.end) return TOO_FEW;
     const second = this.bytes[this.at++];
     const map: OpcodeMap = second === 0x38 ? 2 : second === 0x3a ? 3 : 1;
     if (map === 1) return 0x100 | second;
-    if (this.at >= this.end) return -1;
+    if (this.at >= this.end) return TOO_FEW;
     return (map << 8) | this.bytes[this.at++];
   }
 
   private slot(): Slot {
+    if (this.vexSlot >= 0) return this.vexSlot as Slot;
     if (this.repeat !== 0) return this.repeat === 0xf3 ? SLOT.F3 : SLOT.F2;
     return this.operandOverride ? SLOT.P66 : SLOT.NONE;
   }
@@ -233,12 +299,15 @@ export class Decoder {
     const register = row.registerOnly || this.modrm >= 0xc0;
     const memory = row.moffs || !register;
     const address = addressSizeLog(mode.codeSize, this.addressOverride);
-    const size = operandSizeLog(row.size, mode.codeSize, this.operandOverride, (this.rex & REX_W) !== 0);
+    // Outside 64-bit mode VEX.W is part of the opcode and nothing more.
+    const whole = mode.codeSize === 64 && (this.rex & REX_W) !== 0;
+    const size = operandSizeLog(row.size, mode.codeSize, this.operandOverride, whole);
     if (row.moffs) {
       if (!this.readOffset(address)) return this.short(1 << address);
     } else if (!register) {
       const missing = this.readMemoryOperand(address);
       if (missing > 0) return this.short(missing);
+      if (row.vsib && !this.vectorIndex()) return this.undefined();
     }
     out.imm = row.impliedImmediate === 0 ? 0n : BigInt(row.impliedImmediate);
     for (const kind of row.immediates) {
@@ -247,10 +316,16 @@ export class Decoder {
     }
     if (this.lock && !(row.row.lock && memory)) return this.undefined();
     if (!this.specialRegister(row)) return this.undefined();
+    if (!this.extraRegisters(row)) return this.undefined();
+    if (row.unit !== undefined) {
+      const state = unitState(mode.units ?? 0, row.unit);
+      if (state === UNIT_STATE.UNDEFINED) return this.undefined();
+      if (state === UNIT_STATE.NOT_AVAILABLE) return UNAVAILABLE;
+    }
     out.row = row.index;
     out.length = this.at - this.start;
-    out.d = this.registerOf(row.d, row.dByte, opcode, memory);
-    out.s = this.registerOf(row.s, row.sByte, opcode, memory);
+    out.d = this.registerOf(row.d, row.dClass, opcode, memory);
+    out.s = this.registerOf(row.s, row.sClass, opcode, memory);
     out.prefixes =
       (this.lock ? PREFIX.LOCK : 0) |
       (this.repeat === 0xf2 ? PREFIX.REPNE : this.repeat === 0xf3 ? PREFIX.REP : 0) |
@@ -297,29 +372,59 @@ export class Decoder {
     out.shape = SHAPES[out.shapeIndex];
   }
 
-  private registerOf(role: Role, byte: boolean, opcode: number, memory: boolean): number {
+  private registerOf(role: Role, registers: RegisterClass, opcode: number, memory: boolean): number {
     switch (role) {
       case ROLE.NONE:
         return PSEUDO.ZERO;
       case ROLE.ACCUMULATOR:
         return GPR;
       case ROLE.RM:
-        return memory ? PSEUDO.ZERO : this.named(this.modrm & 7, REX_B, byte);
+        return memory ? PSEUDO.ZERO : this.named(this.modrm & 7, REX_B, registers);
       case ROLE.REG:
-        return this.named((this.modrm >> 3) & 7, REX_R, byte);
+        return this.named((this.modrm >> 3) & 7, REX_R, registers);
       case ROLE.OPCODE:
-        return this.named(opcode & 7, REX_B, byte);
+        return this.named(opcode & 7, REX_B, registers);
     }
   }
 
   /** State address of a register by its three bits and the REX bit that extends them. */
-  private named(number: number, extension: number, byte: boolean): number {
-    if (byte && this.rex === 0 && number >= 4) return gpr(number - 4) + 1;
-    return gpr((this.rex & extension) !== 0 ? number + 8 : number);
+  private named(number: number, extension: number, registers: RegisterClass): number {
+    const whole = (this.rex & extension) !== 0 ? number + 8 : number;
+    switch (registers) {
+      case 'general':
+        return gpr(whole);
+      case 'byte':
+        return this.rex === 0 && number >= 4 ? gpr(number - 4) + 1 : gpr(whole);
+      case 'vector':
+        return ymm(whole);
+      case 'mmx':
+        return X87.registers + number * X87_REGISTER_SIZE;
+    }
+  }
+
+  /** The index of the memory operand is a vector register; false where there is no SIB byte. */
+  private vectorIndex(): boolean {
+    if (!this.hasSib) return false;
+    this.out.index = ymm(this.sibIndex);
+    this.out.scale = this.sibScale;
+    return true;
+  }
+
+  /** Puts the registers of VEX.vvvv and of the immediate's high half above the immediate; false where vvvv names one and must not. */
+  private extraRegisters({ vex, v, w }: CompiledRow): boolean {
+    if (vex && v === 'none' && this.vvvv !== 0) return false;
+    if (v === 'none' && w === 'none') return true;
+    const { out } = this;
+    const low = BigInt.asUintN(32, out.imm);
+    const high = this.mode.codeSize === 64 ? 15n : 7n;
+    const inImmediate = ymm(Number((low >> 4n) & high));
+    out.imm = low | (BigInt(extra(v, this.vvvv)) << 32n) | (BigInt(w === 'none' ? 0 : inImmediate) << 48n);
+    return true;
   }
 
   /** Puts the number of a segment, control or debug register in the immediate; false where there is no such register. */
   private specialRegister(row: CompiledRow): boolean {
+    if (row.stackRegister) this.out.imm = BigInt(this.modrm);
     if (row.special === 'none') return true;
     const low = (this.modrm >> 3) & 7;
     const number = (this.rex & REX_R) !== 0 ? low + 8 : low;
@@ -353,6 +458,7 @@ export class Decoder {
 
   private readMemory16(): number {
     const { out, modrm } = this;
+    this.hasSib = false;
     const mod = modrm >> 6;
     const rm = modrm & 7;
     if (mod === 0 && rm === 6) return this.readDisplacement(2);
@@ -366,10 +472,13 @@ export class Decoder {
     const { out, modrm, rex } = this;
     const mod = modrm >> 6;
     let rm = modrm & 7;
+    this.hasSib = rm === 4;
     if (rm === 4) {
       if (this.at >= this.end) return 1;
       const sib = this.bytes[this.at++];
       const index = ((sib >> 3) & 7) | ((rex & REX_X) !== 0 ? 8 : 0);
+      this.sibIndex = index;
+      this.sibScale = sib >> 6;
       if (index !== 4) {
         out.index = gpr(index);
         out.scale = sib >> 6;

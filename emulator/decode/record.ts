@@ -12,7 +12,9 @@
  *     13  u8  prefixes     see PREFIX
  *     14  u16 before       instructions of the block before this one
  *     16  i64 disp         displacement (RIP-relative: base is PSEUDO.RIP_PAGE and the next offset is added in)
- *     24  i64 imm          immediate, sign-extended; for relative branches the displacement
+ *     24  i64 imm          immediate, sign-extended; for relative branches the displacement; where v or w is named: 32 bits, and
+ *     28  u16 v            address of the register of VEX.vvvv
+ *     30  u16 w            address of the register of the immediate byte's high half
  *     32  u16 offset       in-page offset of the instruction
  *     34  u16 next         in-page offset of the instruction after it (may be 4096 and more)
  *     36  u32 taken        record of the branch target, 0 until linked
@@ -35,6 +37,8 @@ export const RECORD = {
   before: 14,
   disp: 16,
   imm: 24,
+  v: 28,
+  w: 30,
   offset: 32,
   next: 34,
   taken: 36,

@@ -1,35 +1,41 @@
-import type { Form, Shape, Size } from '../semantics/shape';
+import type { Shape, Size } from '../semantics/shape';
 import type { InstructionRow } from '../tables/instruction-types';
-import { COMPILED_ROWS, type CompiledRow } from './compiled-row';
+import { admitsMemory, COMPILED_ROWS, type CompiledRow, isMemoryOnly, isRegisterOnly } from './compiled-row';
 import { addressSizeLog, operandSizeLog, type CodeSize } from './operand-size';
 
-const FORMS: readonly Form[] = [
-  '-',
-  'R',
-  'M',
-  'I',
-  'RR',
-  'RM',
-  'MR',
-  'RI',
-  'MI',
-  'RC',
-  'MC',
-  'RRI',
-  'RMI',
-  'MRI',
-  'RRC',
-  'MRC',
-];
 const REPEATS: readonly Shape['repeat'][] = ['', 'rep', 'repe', 'repne'];
-const SEMANTICS: readonly string[] = [
-  'cold',
-  'ea',
-  ...new Set(COMPILED_ROWS.filter((row) => row.hot).map((row) => row.key)),
-];
 
-const formNumber = new Map<string, number>(FORMS.map((form, index) => [form, index]));
-const semanticNumber = new Map<string, number>(SEMANTICS.map((semantic, index) => [semantic, index]));
+/** The part of a shape that an instruction's row alone decides, and whether its operand is memory. */
+type Head = Pick<Shape, 'semantic' | 'form' | 'condition' | 'vector' | 'vex'>;
+
+const COLD_HEAD: Head = { semantic: 'cold', form: '-', condition: 0, vector: 0, vex: false };
+const EA_HEAD: Head = { semantic: 'ea', form: 'M', condition: 0, vector: 0, vex: false };
+
+const headKey = ({ semantic, form, condition, vector, vex }: Head): string =>
+  [semantic, form, condition, vector, vex].join(' ');
+
+const headOf = (row: CompiledRow, memory: boolean): Head =>
+  row.hot
+    ? {
+        semantic: row.key,
+        form: memory ? row.memoryForm : row.registerForm,
+        condition: row.condition,
+        vector: row.vector,
+        vex: row.vex,
+      }
+    : COLD_HEAD;
+
+/** Every head there is, by its number. */
+const HEADS: readonly Head[] = [
+  ...new Map(
+    [COLD_HEAD, EA_HEAD, ...COMPILED_ROWS.flatMap((row) => [headOf(row, false), headOf(row, true)])].map((head) => [
+      headKey(head),
+      head,
+    ]),
+  ).values(),
+];
+const headNumbers = new Map<string, number>(HEADS.map((head, index) => [headKey(head), index]));
+const headNumber = (head: Head): number => headNumbers.get(headKey(head)) ?? -1;
 
 /** What a decoded instruction adds to its row to make a shape. */
 export interface Variant {
@@ -47,38 +53,26 @@ export interface Variant {
 /**
  * A shape's number, distinct for distinct shapes. Sizes are log2, `source` log2 + 1 (0 none):
  *
- *     25..19 semantic | 18..15 form | 14..13 size | 12..10 source | 9..6 condition | 5..4 address | 3..2 repeat | 1 segmented | 0 indexed
+ *     11 and up head | 10..9 size | 8..6 source | 5..4 address | 3..2 repeat | 1 segmented | 0 indexed
  */
 const pack = (
-  semantic: number,
-  form: number,
+  head: number,
   size: number,
   source: number,
-  condition: number,
   address: number,
   repeat: number,
   segmented: boolean,
   indexed: boolean,
 ): number =>
-  (semantic << 19) |
-  (form << 15) |
-  (size << 13) |
-  (source << 10) |
-  (condition << 6) |
-  (address << 4) |
-  (repeat << 2) |
-  (segmented ? 2 : 0) |
-  (indexed ? 1 : 0);
+  (head << 11) | (size << 9) | (source << 6) | (address << 4) | (repeat << 2) | (segmented ? 2 : 0) | (indexed ? 1 : 0);
 
 const log2 = (size: number): number => 31 - Math.clz32(size);
 
 const numberOf = (shape: Shape): number =>
   pack(
-    semanticNumber.get(shape.semantic) ?? -1,
-    formNumber.get(shape.form) ?? -1,
+    headNumber(shape),
     log2(shape.size),
     shape.sourceSize === 0 ? 0 : log2(shape.sourceSize) + 1,
-    shape.condition,
     shape.address === 0 ? 0 : log2(shape.address),
     REPEATS.indexOf(shape.repeat),
     shape.segmented,
@@ -86,14 +80,12 @@ const numberOf = (shape: Shape): number =>
   );
 
 const unpack = (packed: number): Shape => {
-  const source = (packed >> 10) & 7;
+  const source = (packed >> 6) & 7;
   const address = (packed >> 4) & 3;
   return {
-    semantic: SEMANTICS[packed >> 19],
-    form: FORMS[(packed >> 15) & 15],
-    size: (1 << ((packed >> 13) & 3)) as Size,
+    ...HEADS[packed >> 11],
+    size: (1 << ((packed >> 9) & 3)) as Size,
     sourceSize: source === 0 ? 0 : ((1 << (source - 1)) as Size),
-    condition: (packed >> 6) & 15,
     address: address === 0 ? 0 : ((1 << address) as 2 | 4 | 8),
     repeat: REPEATS[(packed >> 2) & 3],
     segmented: (packed & 2) !== 0,
@@ -102,18 +94,7 @@ const unpack = (packed: number): Shape => {
 };
 
 /** The part of a row's shape numbers that does not vary, for a register and for a memory operand. */
-const rowPart = (row: CompiledRow, memory: boolean): number =>
-  pack(
-    semanticNumber.get(row.hot ? row.key : 'cold') ?? 0,
-    formNumber.get(memory ? row.memoryForm : row.registerForm) ?? 0,
-    0,
-    0,
-    row.condition,
-    0,
-    0,
-    false,
-    false,
-  );
+const rowPart = (row: CompiledRow, memory: boolean): number => headNumber(headOf(row, memory)) << 11;
 const registerPart = Int32Array.from(COMPILED_ROWS, (row) => rowPart(row, false));
 const memoryPart = Int32Array.from(COMPILED_ROWS, (row) => rowPart(row, true));
 
@@ -123,7 +104,7 @@ const shapeNumber = (row: CompiledRow, variant: Variant): number => {
   const source = row.sourceSize === 0 ? 0 : Math.min(log2(row.sourceSize), size) + 1;
   return (
     (variant.memory ? memoryPart : registerPart)[row.index] |
-    pack(0, 0, size, source, 0, variant.address, variant.repeat, variant.segmented, variant.indexed)
+    pack(0, size, source, variant.address, variant.repeat, variant.segmented, variant.indexed)
   );
 };
 
@@ -173,13 +154,20 @@ const SURROUNDINGS: readonly Surroundings[] = [
 
 const BOTH = [false, true] as const;
 
+/** Values of REX.W or VEX.W that decoding `row` can see as an operand size. */
+const wholesOf = (row: CompiledRow, code: CodeSize): readonly boolean[] => {
+  if (code !== 64 || row.row.opcode.includes('W0 ')) return [false];
+  return /W1 |REX\.W /.test(row.row.opcode) ? [true] : BOTH;
+};
+
 /** Every number that decoding `row` in these surroundings can give. */
 const collect = (row: CompiledRow, { code, stack, flat }: Surroundings, into: Set<number>): void => {
   if (row.row.mode === (code === 64 ? 'legacy' : 'long')) return;
-  const canBeMemory = row.row.operands.some((operand) => /^[EMO]/.test(operand)) && !row.registerOnly;
-  const canBeRegister = !row.row.operands.some((operand) => /^[MO]/.test(operand));
+  const canBeMemory =
+    row.row.operands.some(admitsMemory) && !row.registerOnly && !row.row.operands.some(isRegisterOnly);
+  const canBeRegister = !row.row.operands.some(isMemoryOnly);
   for (const override of BOTH)
-    for (const rexW of code === 64 ? BOTH : [false])
+    for (const rexW of wholesOf(row, code))
       for (const addressOverride of BOTH)
         for (const based of BOTH)
           for (const prefix of [0, 0xf2, 0xf3])
@@ -195,28 +183,35 @@ const collect = (row: CompiledRow, { code, stack, flat }: Surroundings, into: Se
                     address: implicitAddress(row, address, stack),
                     repeat: repeatOf(row, prefix),
                     segmented: implicitSegmented(row, flat, based),
-                    indexed: memory && index && !row.moffs && (isAddressedRaw(row) || (row.accesses && direct)),
+                    indexed: row.warm
+                      ? memory
+                      : memory && index && !row.moffs && (isAddressedRaw(row) || (row.accesses && direct)),
                   }),
                 );
               }
 };
 
-const enumerate = (): readonly number[] => {
-  const numbers = new Set<number>([pack(0, 0, 3, 0, 0, 0, 0, false, false)]);
+const enumerate = (): { readonly numbers: readonly number[]; readonly inline: number } => {
+  const numbers = new Set<number>([pack(headNumber(COLD_HEAD), 3, 0, 0, 0, false, false)]);
   for (const address of [3, 2, 1])
     for (const segmented of BOTH)
       for (const indexed of BOTH)
-        if (address !== 3 || segmented)
-          numbers.add(pack(1, FORMS.indexOf('M'), 3, 0, 0, address, 0, segmented, indexed));
+        if (address !== 3 || segmented) numbers.add(pack(headNumber(EA_HEAD), 3, 0, address, 0, segmented, indexed));
   for (const surroundings of SURROUNDINGS)
-    for (const row of COMPILED_ROWS) if (row.hot) collect(row, surroundings, numbers);
-  return [...numbers];
+    for (const row of COMPILED_ROWS) if (row.hot && !row.warm) collect(row, surroundings, numbers);
+  const inline = numbers.size;
+  for (const surroundings of SURROUNDINGS)
+    for (const row of COMPILED_ROWS) if (row.warm) collect(row, surroundings, numbers);
+  return { numbers: [...numbers], inline };
 };
 
-const NUMBERS = enumerate();
+const { numbers: NUMBERS, inline: INLINE_SHAPES } = enumerate();
 
 /** Every shape decoding can give, each once: a shape's index is its handler's. All cold instructions share the first. */
 export const SHAPES: readonly Shape[] = NUMBERS.map(unpack);
+
+/** The shapes below this index are handled in the interpreter's dispatching function, the others each in one of their own. */
+export const FIRST_WARM_SHAPE = INLINE_SHAPES;
 
 const indexOfNumber = new Map<number, number>(NUMBERS.map((packed, index) => [packed, index]));
 
@@ -239,7 +234,7 @@ export const COLD_SHAPE = 0;
 
 /** Index in SHAPES of the address computation that precedes an instruction; `address` is log2 of its size. */
 export const eaIndex = (address: number, segmented: boolean, indexed: boolean): number =>
-  indexOfNumber.get(pack(1, FORMS.indexOf('M'), 3, 0, 0, address, 0, segmented, indexed)) ?? COLD_SHAPE;
+  indexOfNumber.get(pack(headNumber(EA_HEAD), 3, 0, address, 0, segmented, indexed)) ?? COLD_SHAPE;
 
 /** Whether an instruction is the last of its block. */
 export const endsBlock = (row: InstructionRow): boolean => row.ends;

@@ -15,16 +15,17 @@ import { type LoadedImage, placeImage } from '../boot/loaded-image';
 import { CodeCache } from '../codegen/code-cache';
 import { generateInterpreter, instantiateInterpreter } from '../codegen/interpreter';
 import { COLD } from '../cpu/cold-table';
+import { ASSISTS } from '../cpu/assists';
 import { Processor } from '../cpu/processor';
 import { connectApic } from './apic-registers';
 import { resetProcessor } from '../cpu/reset';
-import { SHAPES } from '../decode/shapes';
+import { FIRST_WARM_SHAPE, SHAPES } from '../decode/shapes';
 import { Platform } from '../devices/platform';
 import { DirtyPages } from '../history/dirty-pages';
 import { StateHash } from '../history/hash';
 import { Snapshots } from '../history/snapshot';
 import { MemoryAccess } from '../mmu/access';
-import { SEMANTICS } from '../semantics';
+import { SEMANTICS, WARM_SEMANTICS } from '../semantics';
 import { MACHINE } from '../state/layout';
 import { MachineMemory } from '../state/memory';
 import { CPU_MODELS } from '../tables/cpu-models';
@@ -58,8 +59,9 @@ export function createMachine(config: MachineConfig): LoadableMachine {
 /** The interpreter is the same for every machine: generated once a process, and a later machine starts with what the engine has optimised. */
 let interpreterModule: WebAssembly.Module | undefined;
 
+/** What a row does in TypeScript: all of it, or of an emitted one what it leaves to its assist. */
 const COLD_BY_ROW = INSTRUCTIONS.map(({ semantic: { kind, key } }) =>
-  kind === 'cold' ? (COLD[key] ?? VMX_COLD[key]) : undefined,
+  kind === 'cold' ? (COLD[key] ?? VMX_COLD[key]) : ASSISTS[key],
 );
 
 /** Connects the parts; what they do is theirs. */
@@ -97,7 +99,7 @@ class EmulatedMachine implements LoadableMachine {
     cpu.interrupts = this.platform;
     connectApic(cpu, this.platform);
     this.vmx = createVmx(cpu, this.stopMask);
-    this.code = new CodeCache(this.memory, this.access);
+    this.code = new CodeCache(this.memory, this.access, (feature) => cpu.model.features.has(feature));
     this.memory.observer = this.code;
     const host = new Host({
       cpu,
@@ -106,7 +108,9 @@ class EmulatedMachine implements LoadableMachine {
       boundaryChanged: () => this.platform.changed,
       crossingHolds: (record) => this.code.crossingHolds(record, this.runner.mode),
     });
-    interpreterModule ??= new WebAssembly.Module(generateInterpreter(SHAPES, SEMANTICS));
+    interpreterModule ??= new WebAssembly.Module(
+      generateInterpreter({ shapes: SHAPES, firstWarm: FIRST_WARM_SHAPE, hot: SEMANTICS, warm: WARM_SEMANTICS }),
+    );
     this.runner = new Runner({
       cpu,
       platform: this.platform,

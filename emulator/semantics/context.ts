@@ -1,4 +1,4 @@
-import type { Expr } from '../codegen/expr';
+import type { Expr, ValueType } from '../codegen/expr';
 import type { FunctionBuilder } from '../codegen/function-builder';
 import type { Shape, Size } from './shape';
 
@@ -9,7 +9,10 @@ export type Operand = 'd' | 's';
 export type FlagSlot = 'kind' | 'a' | 'b' | 'r';
 
 /** Exceptions an emitted instruction can raise itself; the others come from accesses and cold instructions. */
-export type RaisedVector = 0 /* #DE */ | 3 /* #BP */ | 4 /* #OF */ | 6 /* #UD */ | 13; /* #GP(0) */
+export type RaisedVector = 0 /* #DE */ | 3 /* #BP */ | 4 /* #OF */ | 6 /* #UD */ | 13 /* #GP(0) */ | 16; /* #MF */
+
+/** The operands a record names that vectors can be in; `v` is VEX.vvvv, `w` bits 7:4 of the immediate byte. */
+export type VectorOperand = Operand | 'v' | 'w';
 
 /**
  * What an instruction's meaning is written against.
@@ -21,7 +24,7 @@ export type RaisedVector = 0 /* #DE */ | 3 /* #BP */ | 4 /* #OF */ | 6 /* #UD */
  * All data is i64. A "signed" read is sign-extended to 64 bits, otherwise zero-extended. Values given to a setter may
  * carry anything above their size.
  */
-export interface EmitContext {
+export interface OperandContext {
   readonly f: FunctionBuilder;
 
   /** False where a later instruction is known to overwrite all flags before anything reads them. */
@@ -79,9 +82,45 @@ export interface EmitContext {
   systemFlags(): Expr;
   setSystemFlags(value: Expr): void;
 
-  // Control
+  // Position and exceptions
   /** RIP of the next instruction (i64, truncated to the mode's width by `size`). */
   nextRip(size: 2 | 4 | 8): Expr;
+  /** Leaves with an exception of this instruction (a fault; the trap-like ones are cold). */
+  raise(vector: RaisedVector): void;
+  /** Calls the cold instruction of the record's `operation`; falls through where it says so. */
+  cold(): void;
+
+  // Vectors. Values are v128; a 256-bit operand is two halves, low one first. Vector registers, like memory, must not change before the last fault.
+  /** Computes `value` once into a local of its type. */
+  holdAs(type: ValueType, value: Expr): Expr;
+  variableOf(type: ValueType): number;
+  /** The immediate byte (i32). */
+  imm8(): Expr;
+  vector(operand: VectorOperand, half?: 0 | 1): Expr;
+  setVector(operand: 'd' | 'v', half: 0 | 1, value: Expr): void;
+  /** Element `index` of a vector or MMX register, extended to i64. */
+  lane(operand: VectorOperand, size: Size, index: number, signed?: boolean): Expr;
+  setLane(operand: 'd' | 'v', size: Size, index: number, value: Expr): void;
+  /** Writes an MMX register: 64 bits, and ones in the x87 register's sign and exponent. */
+  setMmx(operand: 'd' | 's', value: Expr): void;
+  /** What every MMX instruction but EMMS does first: #MF if one is pending; then all tags valid and TOP 0. Call it after the last access that can fault. */
+  enterMmx(): void;
+  /** The general register of VEX.vvvv. */
+  generalRegister(operand: 'v', size: 4 | 8): Expr;
+  setGeneralRegister(operand: 'v', size: 4 | 8, value: Expr): void;
+  /** One v128 per 16 bytes; #GP(0) where `aligned` and the address is not a multiple of `bytes`. */
+  loadVector(bytes: 16 | 32, linear: Expr, aligned: boolean): readonly Expr[];
+  storeVector(bytes: 16 | 32, linear: Expr, values: readonly Expr[], aligned: boolean): void;
+  mxcsr(): Expr;
+  setMxcsr(value: Expr): void;
+  /** Puts the source operand at SCRATCH.source, where the instruction's assist (the cold instruction of its key) finds it; then call `cold`. */
+  noteSource(values: readonly Expr[]): void;
+  noteSourceLane(size: Size, value: Expr): void;
+}
+
+/** `OperandContext` and the control of flow: what the hot instructions are written against, which may end a block. */
+export interface EmitContext extends OperandContext {
+  // Control
   /** Ends the block: the relative target (record's immediate) where `condition` holds, else the next instruction. */
   branch(condition: Expr | null, size: 2 | 4 | 8): void;
   /**
@@ -91,16 +130,15 @@ export interface EmitContext {
   checkTarget(target: Expr): void;
   /** Ends the block: near jump to an absolute RIP; faults #GP(0) before retiring as `checkTarget` does. */
   jump(target: Expr): void;
-  /** Leaves with an exception of this instruction (a fault; the trap-like ones are cold). */
-  raise(vector: RaisedVector): void;
   /**
    * Leaves with EXIT.REPEAT when a REP instruction's share of iterations is used up. Called once an iteration, after the
    * registers of the iteration have been written.
    */
   repeatYield(): void;
-  /** Calls the cold instruction of the record's `operation`; falls through where it says so. */
-  cold(): void;
 }
+
+/** A warm instruction's meaning: it neither ends a block nor yields. */
+export type WarmSemantic = (context: OperandContext, shape: Shape) => void;
 
 /** An instruction's meaning. */
 export type Semantic = (context: EmitContext, shape: Shape) => void;

@@ -1,7 +1,7 @@
 /** Every hot instruction, by the key that the instruction table names it with. */
 import * as arithmetic from './arithmetic';
 import * as bits from './bits';
-import type { Semantic } from './context';
+import type { Semantic, WarmSemantic } from './context';
 import * as control from './control';
 import * as divide from './divide';
 import * as exchange from './exchange';
@@ -105,3 +105,6 @@ export const SEMANTICS: Readonly<Record<string, Semantic>> = {
   std: flags.setDirectionFlag,
   salc: flags.setAlFromCarry,
 };
+
+/** Every warm instruction, likewise. */
+export const WARM_SEMANTICS: Readonly<Record<string, WarmSemantic>> = {};

@@ -33,6 +33,10 @@ export interface Shape {
   readonly segmented: boolean;
   /** The explicit memory operand has an index register. */
   readonly indexed: boolean;
+  /** Bytes of the vector registers the instruction works on; 0 where it has none. */
+  readonly vector: 0 | 8 | 16 | 32;
+  /** VEX-encoded: the first source is `v`, and the destination's bits above `vector` are cleared. */
+  readonly vex: boolean;
 }
 
 /** A shape's identity; equal keys share a handler. */
@@ -47,4 +51,6 @@ export const shapeKey = (shape: Shape): string =>
     shape.repeat,
     shape.segmented ? 'seg' : '',
     shape.indexed ? 'x' : '',
+    shape.vector,
+    shape.vex ? 'vex' : '',
   ].join('.');

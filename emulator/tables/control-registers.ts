@@ -1,3 +1,5 @@
+import type { CpuFeature } from './cpuid-features';
+
 /** Bits of the control registers and of EFER; all lie in the low 32 bits. */
 export const CR0 = {
   PE: 1,
@@ -37,6 +39,7 @@ export const CR4 = {
   PKS: 0x100_0000,
   LAM_SUP: 0x1000_0000,
 } as const;
+export const XCR0 = { X87: 1, SSE: 2, AVX: 4, PKRU: 0x200 } as const;
 export const EFER = { SCE: 1, LME: 0x100, LMA: 0x400, NXE: 0x800 } as const;
 
 /** Bits of RFLAGS. */
@@ -62,7 +65,39 @@ export const RFLAGS = {
 
 /** Bits of CR0 that are there; the others read as 0 and ignore writes. */
 export const CR0_DEFINED = 0xe005_003fn;
-/** Bits of CR4 the processor implements; setting another raises #GP(0). */
-export const CR4_IMPLEMENTED = BigInt(
-  CR4.TSD | CR4.DE | CR4.PSE | CR4.PAE | CR4.MCE | CR4.PGE | CR4.PCE | CR4.VMXE | CR4.FSGSBASE | CR4.SMEP | CR4.SMAP,
-);
+/** Each bit of CR4 with the CPUID feature that brings it; without one, every processor has it. */
+const CR4_FEATURES: Readonly<Record<keyof typeof CR4, CpuFeature | undefined>> = {
+  VME: 'vme',
+  PVI: 'vme',
+  TSD: 'tsc',
+  DE: 'de',
+  PSE: 'pse',
+  PAE: 'pae',
+  MCE: 'mce',
+  PGE: 'pge',
+  PCE: undefined,
+  OSFXSR: 'fxsr',
+  OSXMMEXCPT: 'sse',
+  UMIP: 'umip',
+  LA57: 'la57',
+  VMXE: 'vmx',
+  SMXE: 'smx',
+  FSGSBASE: 'fsgsbase',
+  PCIDE: 'pcid',
+  OSXSAVE: 'xsave',
+  SMEP: 'smep',
+  SMAP: 'smap',
+  PKE: 'pku',
+  PKS: 'pks',
+  LAM_SUP: 'lam',
+};
+
+/** Bits of CR4 that a processor with these features has; setting another raises #GP(0). */
+export function cr4Implemented(features: ReadonlySet<CpuFeature>): bigint {
+  let bits = 0;
+  for (const name of Object.keys(CR4) as (keyof typeof CR4)[]) {
+    const feature = CR4_FEATURES[name];
+    if (feature === undefined || features.has(feature)) bits |= CR4[name];
+  }
+  return BigInt(bits >>> 0);
+}

@@ -1,3 +1,4 @@
+import type { CpuFeature } from '../cpuid-features';
 import type { InstructionRow, ModeValidity, OperandSizeRule, Unit } from '../instruction-types';
 
 /** What most rows leave at its default. */
@@ -6,7 +7,7 @@ export interface RowOptions {
   readonly ends?: boolean;
   readonly mode?: ModeValidity;
   readonly unit?: Unit;
-  readonly feature?: string;
+  readonly feature?: CpuFeature;
   readonly aligned?: boolean;
 }
 
@@ -18,7 +19,7 @@ export const LEGACY_ENDS: RowOptions = { mode: 'legacy', ends: true };
 export const LONG_ENDS: RowOptions = { mode: 'long', ends: true };
 
 const row = (
-  kind: 'hot' | 'cold',
+  kind: 'hot' | 'warm' | 'cold',
   opcode: string,
   mnemonic: string,
   operands: string,
@@ -46,6 +47,16 @@ export const hot = (
   key: string,
   options?: RowOptions,
 ): InstructionRow => row('hot', opcode, mnemonic, operands, size, key, options);
+
+/** As `hot`, in a function of its own. */
+export const warm = (
+  opcode: string,
+  mnemonic: string,
+  operands: string,
+  size: OperandSizeRule,
+  key: string,
+  options?: RowOptions,
+): InstructionRow => row('warm', opcode, mnemonic, operands, size, key, options);
 
 /** A row executed by a TypeScript function. */
 export const cold = (

@@ -1,0 +1,7 @@
+import type { ColdInstruction } from './cold';
+
+/**
+ * What emitted instructions leave to TypeScript, by their key: the rare cases of vector arithmetic. The source operand is at
+ * SCRATCH.source; nothing has changed yet.
+ */
+export const ASSISTS: Readonly<Record<string, ColdInstruction>> = {};
