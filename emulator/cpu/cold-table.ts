@@ -1,10 +1,14 @@
 import type { ColdInstruction } from './cold';
 import { CONTROL_INSTRUCTIONS } from './control';
 import { DECIMAL_INSTRUCTIONS } from './decimal';
+import { FAST_CALL_INSTRUCTIONS } from './fast-system-calls';
+import { INTERRUPT_INSTRUCTIONS } from './interrupt-instructions';
 import { TRANSFER_INSTRUCTIONS } from './far-transfers';
+import { FLAG_INSTRUCTIONS } from './flag-instructions';
 import { PORT_INSTRUCTIONS } from './port-io';
 import { SEGMENT_INSTRUCTIONS } from './segments';
 import { SYSTEM_INSTRUCTIONS } from './system';
+import { TRANSLATION_INSTRUCTIONS } from './translation';
 
 /** Cold instructions by their key in the instruction table; VMX adds its own. */
 export const COLD: Readonly<Record<string, ColdInstruction>> = {
@@ -12,6 +16,10 @@ export const COLD: Readonly<Record<string, ColdInstruction>> = {
   ...CONTROL_INSTRUCTIONS,
   ...SEGMENT_INSTRUCTIONS,
   ...TRANSFER_INSTRUCTIONS,
+  ...INTERRUPT_INSTRUCTIONS,
+  ...FAST_CALL_INSTRUCTIONS,
+  ...FLAG_INSTRUCTIONS,
   ...PORT_INSTRUCTIONS,
   ...DECIMAL_INSTRUCTIONS,
+  ...TRANSLATION_INSTRUCTIONS,
 };

@@ -60,6 +60,9 @@ const isData = (access: number): boolean =>
   (access & (ACCESS_RIGHTS.SEGMENT | ACCESS_RIGHTS.CODE)) === ACCESS_RIGHTS.SEGMENT;
 export const isWritableData = (access: number): boolean => isData(access) && (access & ACCESS_RIGHTS.WRITABLE) !== 0;
 
+export const isReadable = (access: number): boolean =>
+  (access & ACCESS_RIGHTS.SEGMENT) !== 0 && (!isCode(access) || (access & ACCESS_RIGHTS.READABLE) !== 0);
+
 /** Type of a system descriptor; -1 for code and data. */
 export const systemType = (access: number): number =>
   access & ACCESS_RIGHTS.SEGMENT ? -1 : access & ACCESS_RIGHTS.TYPE;

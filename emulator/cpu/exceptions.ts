@@ -133,7 +133,14 @@ function tryDeliver(
   const software = type === EVENT_TYPE.SOFTWARE_INTERRUPT || type === EVENT_TYPE.SOFTWARE_EXCEPTION;
   try {
     const real = (cpu.field32(CONTROL.cr0) & 1) === 0;
-    deliverThroughGate(cpu, { vector, errorCode: real ? undefined : errorCode, software, returnRip, resume });
+    deliverThroughGate(cpu, {
+      vector,
+      errorCode: real ? undefined : errorCode,
+      software,
+      returnRip,
+      resume,
+      instructionLength: event.instructionLength,
+    });
     return undefined;
   } catch (thrown) {
     if (thrown instanceof TransitionMade) return 'exited';
@@ -231,6 +238,7 @@ export function softwareInterrupt(
     software: type !== EVENT_TYPE.PRIVILEGED_SOFTWARE_EXCEPTION,
     returnRip: nextRip,
     resume: false,
+    instructionLength,
   });
   cpu.delivering = undefined;
   cpu.trapSuppressed = true;

@@ -1,7 +1,4 @@
 import type { DecodedRecord } from '../decode/decoded-record';
-import { BOUNDARY, MSRS } from '../state/layout';
-import { BLOCKING } from '../tables/boundary-state';
-import { EFER, RFLAGS } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import {
   ACCESS_RIGHTS,
@@ -17,15 +14,15 @@ import {
   systemType,
   SYSTEM_TYPE,
 } from './descriptors';
-import { softwareInterrupt } from './exceptions';
-import { raise, TRANSITION_MADE, VECTOR } from './faults';
+import { raise, VECTOR } from './faults';
 import { rspFromTss, stackFromTss } from './gates';
+import { isProtected, loadRealSegment } from './modes';
 import { operandLinear } from './operands';
 import { type Processor, SEG } from './processor';
-import { R11, RCX, RDX, RSP } from './registers';
-import { dropInnerSegments, isProtected, nestedTask } from './segments';
+import { RSP } from './registers';
+import { dropInnerSegments } from './segments';
 import { currentStack, setStackPointer, StackReader, StackWriter } from './stack';
-import { changeableFlags, mergeFlags } from './system';
+import { isTaskTarget, transferToTask } from './task-switch';
 
 type Size = 2 | 4 | 8;
 const sizeOf = (insn: DecodedRecord): Size => (insn.size === 1 ? 2 : insn.size);
@@ -73,9 +70,14 @@ function enterCode(cpu: Processor, selector: number, cpl: number, code: Descript
   cpu.mmu.contextChanged();
 }
 
-function enterReal(cpu: Processor, selector: number, offset: bigint): void {
-  cpu.setSegment(SEG.CS, selector, BigInt(selector << 4), cpu.limit(SEG.CS), cpu.access(SEG.CS));
-  cpu.rip = offset & 0xffffn;
+/** #GP(0) unless an offset may be executed in real or virtual-8086 mode. */
+export function checkRealTarget(cpu: Processor, offset: bigint): void {
+  if (offset > BigInt(cpu.limit(SEG.CS))) raise(VECTOR.GP, 0);
+}
+
+export function enterReal(cpu: Processor, selector: number, offset: bigint): void {
+  loadRealSegment(cpu, SEG.CS, selector);
+  cpu.rip = offset;
 }
 
 /** A call gate's target. */
@@ -89,16 +91,10 @@ interface CallGate {
 function readCallGate(cpu: Processor, selector: number, gate: Descriptor): CallGate {
   const error = selector & 0xfffc;
   const type = systemType(gate.access);
-  const gateTypes: readonly number[] = cpu.longMode
-    ? [SYSTEM_TYPE.CALL32]
-    : [SYSTEM_TYPE.CALL32, SYSTEM_TYPE.CALL16, SYSTEM_TYPE.TASK_GATE, SYSTEM_TYPE.TSS16, SYSTEM_TYPE.TSS32];
+  const gateTypes: readonly number[] = cpu.longMode ? [SYSTEM_TYPE.CALL32] : [SYSTEM_TYPE.CALL32, SYSTEM_TYPE.CALL16];
   if (!gateTypes.includes(type)) raise(VECTOR.GP, error);
   if (gate.dpl < cpu.cpl || gate.dpl < (selector & 3)) raise(VECTOR.GP, error);
   if (!gate.present) raise(VECTOR.NP, error);
-  if (type !== SYSTEM_TYPE.CALL32 && type !== SYSTEM_TYPE.CALL16) {
-    cpu.vmx.taskSwitch(type === SYSTEM_TYPE.TASK_GATE ? gate.low >>> 16 : selector, 'jmp');
-    raise(VECTOR.TS, error);
-  }
   const low = BigInt(((gate.high & 0xffff_0000) | (gate.low & 0xffff)) >>> 0);
   const upper = cpu.longMode ? cpu.mmu.readSystem(gate.at + 8n, 4) << 32n : 0n;
   return {
@@ -122,8 +118,19 @@ function gateCode(cpu: Processor, gate: CallGate): Descriptor {
   return code;
 }
 
-function farJump(cpu: Processor, selector: number, offset: bigint): ColdResult {
+/** The instruction that makes a far transfer, as a task switch has to know it. */
+interface Transfer {
+  readonly returnRip: bigint;
+  readonly length: number;
+}
+const transferOf = (cpu: Processor, insn: DecodedRecord): Transfer => ({
+  returnRip: cpu.nextRipOf(insn),
+  length: insn.length,
+});
+
+function farJump(cpu: Processor, selector: number, offset: bigint, transfer: Transfer): ColdResult {
   if (!isProtected(cpu)) {
+    checkRealTarget(cpu, offset);
     enterReal(cpu, selector, offset);
     return COLD.JUMPED;
   }
@@ -132,6 +139,10 @@ function farJump(cpu: Processor, selector: number, offset: bigint): ColdResult {
     checkDirect(cpu, selector, descriptor);
     checkTarget(cpu, descriptor, offset);
     enterCode(cpu, selector, cpu.cpl, descriptor, offset);
+    return COLD.JUMPED;
+  }
+  if (!cpu.longMode && isTaskTarget(descriptor.access)) {
+    transferToTask(cpu, { selector, descriptor }, 'jmp', transfer.returnRip, transfer.length);
     return COLD.JUMPED;
   }
   const gate = readCallGate(cpu, selector, descriptor);
@@ -151,9 +162,11 @@ function pushReturn(cpu: Processor, size: Size, returnRip: bigint): StackWriter 
   return stack;
 }
 
-function farCall(cpu: Processor, selector: number, offset: bigint, size: Size, returnRip: bigint): ColdResult {
+function farCall(cpu: Processor, selector: number, offset: bigint, size: Size, transfer: Transfer): ColdResult {
+  const { returnRip } = transfer;
   if (!isProtected(cpu)) {
     const stack = pushReturn(cpu, size, returnRip);
+    checkRealTarget(cpu, offset);
     stack.commit();
     setStackPointer(cpu, stack.pointer);
     enterReal(cpu, selector, offset);
@@ -168,6 +181,10 @@ function farCall(cpu: Processor, selector: number, offset: bigint, size: Size, r
     stack.commit();
     setStackPointer(cpu, stack.pointer);
     enterCode(cpu, selector, cpu.cpl, entered, offset);
+    return COLD.JUMPED;
+  }
+  if (!cpu.longMode && isTaskTarget(descriptor.access)) {
+    transferToTask(cpu, { selector, descriptor }, 'call', returnRip, transfer.length);
     return COLD.JUMPED;
   }
   const gate = readCallGate(cpu, selector, descriptor);
@@ -224,17 +241,17 @@ const jump =
   (target: typeof readFarPointer): ColdInstruction =>
   (cpu, insn) => {
     const { selector, offset } = target(cpu, insn);
-    return farJump(cpu, selector, offset);
+    return farJump(cpu, selector, offset, transferOf(cpu, insn));
   };
 const callFar =
   (target: typeof readFarPointer): ColdInstruction =>
   (cpu, insn) => {
     const { selector, offset } = target(cpu, insn);
-    return farCall(cpu, selector, offset, sizeOf(insn), cpu.nextRipOf(insn));
+    return farCall(cpu, selector, offset, sizeOf(insn), transferOf(cpu, insn));
   };
 
 /** Checks and loads what RETF and IRET have in common; `release` is RETF's operand. */
-function returnTo(
+export function returnTo(
   cpu: Processor,
   stack: StackReader,
   selector: number,
@@ -296,133 +313,13 @@ const retFar =
     const offset = stack.pop();
     const selector = Number(stack.pop() & 0xffffn);
     if (!isProtected(cpu)) {
+      checkRealTarget(cpu, offset);
       stack.skip(release);
       setStackPointer(cpu, stack.pointer);
       enterReal(cpu, selector, offset);
     } else returnTo(cpu, stack, selector, offset, release, false);
     return COLD.JUMPED;
   };
-
-/** IRET unblocks NMIs, whatever becomes of it afterwards. */
-function unblockNmi(cpu: Processor): void {
-  cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) & ~BLOCKING.NMI);
-}
-
-function iret(cpu: Processor, insn: DecodedRecord): ColdResult {
-  const size = sizeOf(insn);
-  cpu.nmiUnblockedBy = (cpu.field32(BOUNDARY.interruptibility) & BLOCKING.NMI) !== 0 ? cpu.ripOf(insn) : undefined;
-  unblockNmi(cpu);
-  if (isProtected(cpu) && nestedTask(cpu)) {
-    if (cpu.longMode) raise(VECTOR.GP, 0);
-    cpu.vmx.taskSwitch(0, 'iret');
-    raise(VECTOR.GP, 0);
-  }
-  const stack = new StackReader(cpu, size);
-  const offset = stack.pop();
-  const selector = Number(stack.pop() & 0xffffn);
-  const flags = Number(stack.pop() & 0xffff_ffffn);
-  const mask = changeableFlags(cpu, size);
-  if (!isProtected(cpu)) {
-    setStackPointer(cpu, stack.pointer);
-    enterReal(cpu, selector, offset);
-  } else {
-    // Virtual-8086 mode is not there.
-    if (!cpu.longMode && cpu.cpl === 0 && size === 4 && (flags & RFLAGS.VM) !== 0) raise(VECTOR.GP, 0);
-    returnTo(cpu, stack, selector, offset, 0, cpu.is64Bit);
-  }
-  cpu.nmiUnblockedBy = undefined;
-  mergeFlags(cpu, flags, mask);
-  cpu.mmu.contextChanged();
-  return COLD.JUMPED;
-}
-
-// Software interrupts
-
-function interrupt(cpu: Processor, insn: DecodedRecord): ColdResult {
-  softwareInterrupt(cpu, 4, Number(insn.imm & 0xffn), cpu.nextRipOf(insn), insn.length);
-  return COLD.JUMPED;
-}
-
-/** INT3, INTO and INT1: exceptions, which the exception bitmap sees. */
-const softwareException =
-  (vector: number, type: 5 | 6): ColdInstruction =>
-  (cpu, insn) => {
-    if (vector === VECTOR.OF && (cpu.rflags & RFLAGS.OF) === 0) return COLD.NEXT;
-    cpu.rip = cpu.ripOf(insn);
-    if (cpu.vmx.exception(vector, undefined, 0n, true, insn.length)) throw TRANSITION_MADE;
-    softwareInterrupt(cpu, type, vector, cpu.nextRipOf(insn), insn.length);
-    return COLD.JUMPED;
-  };
-
-// Fast system calls
-
-const FLAT_CODE = { base: 0n, limit: 0xffff_ffff } as const;
-/** Present, accessed, readable code; granular. */
-const CODE_ACCESS = 0x809b;
-/** Present, accessed, writable data; 32-bit, granular. */
-const DATA_ACCESS = 0xc093;
-
-/** Loads the fixed flat segments of a fast system call or return. */
-function loadFlat(cpu: Processor, cs: number, ss: number, cpl: number, long: boolean): void {
-  const bits = long ? ACCESS_RIGHTS.LONG : ACCESS_RIGHTS.BIG;
-  cpu.setSegment(SEG.CS, cs, FLAT_CODE.base, FLAT_CODE.limit, CODE_ACCESS | bits | (cpl << 5));
-  cpu.setSegment(SEG.SS, ss, FLAT_CODE.base, FLAT_CODE.limit, DATA_ACCESS | (cpl << 5));
-}
-
-function syscall(cpu: Processor, insn: DecodedRecord): ColdResult {
-  if (!cpu.is64Bit || (cpu.efer & BigInt(EFER.SCE)) === 0n) raise(VECTOR.UD);
-  const selectors = Number((cpu.field(MSRS.star) >> 32n) & 0xffffn);
-  cpu.setGpr(RCX, cpu.nextRipOf(insn));
-  cpu.setGpr(R11, BigInt(cpu.rflags & ~RFLAGS.RF));
-  cpu.rip = cpu.field(MSRS.lstar);
-  cpu.rflags = cpu.rflags & ~Number(cpu.field(MSRS.fmask) & 0xffff_ffffn) & ~RFLAGS.RF;
-  loadFlat(cpu, selectors & 0xfffc, (selectors + 8) & 0xffff, 0, true);
-  cpu.mmu.contextChanged();
-  return COLD.JUMPED;
-}
-
-const SYSRET_FLAGS = 0x3c_7fd7;
-
-function sysret(cpu: Processor, insn: DecodedRecord): ColdResult {
-  if (!cpu.is64Bit || (cpu.efer & BigInt(EFER.SCE)) === 0n) raise(VECTOR.UD);
-  if (cpu.cpl !== 0) raise(VECTOR.GP, 0);
-  const long = insn.size === 8;
-  const target = cpu.gpr(RCX);
-  if (long && !cpu.isCanonical(target)) raise(VECTOR.GP, 0);
-  const selectors = Number(cpu.field(MSRS.star) >> 48n);
-  cpu.rip = long ? target : target & 0xffff_ffffn;
-  cpu.rflags = (Number(cpu.gpr(R11) & 0xffff_ffffn) & SYSRET_FLAGS) | 2;
-  loadFlat(cpu, ((selectors + (long ? 16 : 0)) | 3) & 0xffff, ((selectors + 8) | 3) & 0xffff, 3, long);
-  cpu.mmu.contextChanged();
-  return COLD.JUMPED;
-}
-
-function sysenter(cpu: Processor): ColdResult {
-  const cs = Number(cpu.field(MSRS.sysenterCs) & 0xffffn);
-  if (!isProtected(cpu) || (cs & 0xfffc) === 0) raise(VECTOR.GP, 0);
-  const long = cpu.longMode;
-  cpu.rflags = cpu.rflags & ~(RFLAGS.VM | RFLAGS.IF | RFLAGS.RF);
-  const width = long ? 64 : 32;
-  cpu.setGpr(RSP, BigInt.asUintN(width, cpu.field(MSRS.sysenterEsp)));
-  cpu.rip = BigInt.asUintN(width, cpu.field(MSRS.sysenterEip));
-  loadFlat(cpu, cs & 0xfffc, ((cs & 0xfffc) + 8) & 0xffff, 0, long);
-  cpu.mmu.contextChanged();
-  return COLD.JUMPED;
-}
-
-function sysexit(cpu: Processor, insn: DecodedRecord): ColdResult {
-  const cs = Number(cpu.field(MSRS.sysenterCs) & 0xffffn);
-  if (!isProtected(cpu) || cpu.cpl !== 0 || (cs & 0xfffc) === 0) raise(VECTOR.GP, 0);
-  const long = insn.size === 8;
-  if (long && !(cpu.isCanonical(cpu.gpr(RCX)) && cpu.isCanonical(cpu.gpr(RDX)))) raise(VECTOR.GP, 0);
-  const width = long ? 64 : 32;
-  const offset = long ? 32 : 16;
-  cpu.rip = BigInt.asUintN(width, cpu.gpr(RDX));
-  cpu.setGpr(RSP, BigInt.asUintN(width, cpu.gpr(RCX)));
-  loadFlat(cpu, ((cs + offset) | 3) & 0xffff, ((cs + offset + 8) | 3) & 0xffff, 3, long);
-  cpu.mmu.contextChanged();
-  return COLD.JUMPED;
-}
 
 export const TRANSFER_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
   jmp_far: jump((_cpu, insn) => immediateFar(insn)),
@@ -431,13 +328,4 @@ export const TRANSFER_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = 
   call_far_indirect: callFar(readFarPointer),
   retf: retFar(false),
   retf_imm: retFar(true),
-  iret,
-  int: interrupt,
-  int3: softwareException(VECTOR.BP, 6),
-  into: softwareException(VECTOR.OF, 6),
-  int1: softwareException(VECTOR.DB, 5),
-  syscall,
-  sysret,
-  sysenter,
-  sysexit,
 };

@@ -15,9 +15,11 @@ import {
   SYSTEM_TYPE,
 } from './descriptors';
 import { raise, VECTOR } from './faults';
+import { isVirtual8086, loadRealSegment } from './modes';
 import { type Processor, SEG } from './processor';
 import { RSP } from './registers';
 import { currentStack, setStackPointer, type StackSegment, StackWriter } from './stack';
+import { switchTask } from './task-switch';
 
 /** An event on its way through the IDT. */
 export interface GateEvent {
@@ -29,6 +31,8 @@ export interface GateEvent {
   readonly returnRip: bigint;
   /** RF in the pushed RFLAGS. */
   readonly resume: boolean;
+  /** Of the software types; else 0. */
+  readonly instructionLength: number;
 }
 
 const hex = (value: number): string => `0x${value.toString(16)}`;
@@ -61,7 +65,7 @@ function deliverReal(cpu: Processor, event: GateEvent): void {
   setStackPointer(cpu, stack.pointer);
   cpu.setField32(FLAGS.system, cpu.field32(FLAGS.system) & ~(RFLAGS.IF | RFLAGS.TF | RFLAGS.AC | RFLAGS.RF));
   const selector = target >>> 16;
-  cpu.setSegment(SEG.CS, selector, BigInt(selector << 4), cpu.limit(SEG.CS), cpu.access(SEG.CS));
+  loadRealSegment(cpu, SEG.CS, selector);
   cpu.rip = BigInt(target & 0xffff);
   cpu.mmu.contextChanged();
 }
@@ -124,6 +128,9 @@ function checkGate(cpu: Processor, event: GateEvent, high: number, long: boolean
   return type;
 }
 
+/** What an interrupt out of virtual-8086 mode pushes first, and makes null. */
+const DATA_SEGMENTS = [SEG.GS, SEG.FS, SEG.DS, SEG.ES] as const;
+
 function deliverProtected(cpu: Processor, event: GateEvent): void {
   const { vector, software, errorCode } = event;
   const ext = software ? 0 : 1;
@@ -136,18 +143,26 @@ function deliverProtected(cpu: Processor, event: GateEvent): void {
   const type = checkGate(cpu, event, high, false);
   const selector = low >>> 16;
   if (type === SYSTEM_TYPE.TASK_GATE) {
-    cpu.vmx.taskSwitch(selector, 'gate');
-    refuse(
-      cpu,
-      VECTOR.TS,
-      (selector & 0xfffc) | ext,
-      `IDT entry ${vector} is a task gate, and hardware task switching is not there`,
-    );
+    switchTask(cpu, {
+      source: 'gate',
+      selector,
+      ext,
+      returnRip: event.returnRip,
+      resume: event.resume,
+      errorCode,
+      instructionLength: event.instructionLength,
+    });
+    return;
   }
   const wide = type === SYSTEM_TYPE.INTERRUPT32 || type === SYSTEM_TYPE.TRAP32;
   const offset = wide ? ((high & 0xffff_0000) | (low & 0xffff)) >>> 0 : low & 0xffff;
   const code = targetSegment(cpu, selector, vector, ext, false);
+  const virtual = isVirtual8086(cpu);
   const inner = !isConforming(code.access) && code.dpl < cpu.cpl;
+  if (virtual && !(inner && code.dpl === 0)) {
+    const reason = `code segment ${hex(selector)} of IDT gate ${vector} is not of level 0, which virtual-8086 mode needs`;
+    refuse(cpu, VECTOR.GP, (selector & 0xfffc) | ext, reason);
+  }
   const cpl = inner ? code.dpl : cpu.cpl;
   const fresh = inner ? stackFromTss(cpu, code.dpl, ext) : undefined;
   const stack = new StackWriter(
@@ -156,6 +171,7 @@ function deliverProtected(cpu: Processor, event: GateEvent): void {
     fresh ? fresh.pointer : cpu.gpr(RSP),
     wide ? 4 : 2,
   );
+  if (virtual) for (const index of DATA_SEGMENTS) stack.push(cpu.selector(index));
   if (inner) {
     stack.push(cpu.selector(SEG.SS));
     stack.push(cpu.gpr(RSP) & 0xffff_ffffn);
@@ -183,6 +199,7 @@ function deliverProtected(cpu: Processor, event: GateEvent): void {
   cpu.mmu.contextChanged();
   stack.commit();
   setStackPointer(cpu, stack.pointer);
+  if (virtual) for (const index of DATA_SEGMENTS) loadNull(cpu, index, 0, 0);
   flagsThroughGate(cpu, type === SYSTEM_TYPE.INTERRUPT32 || type === SYSTEM_TYPE.INTERRUPT16);
   cpu.rip = BigInt(offset);
 }

@@ -111,7 +111,7 @@ export interface Intercepts {
   ): boolean;
   /** A triple fault; true: it caused a VM exit. */
   tripleFault(): boolean;
-  taskSwitch(selector: number, source: 'call' | 'iret' | 'jmp' | 'gate'): void;
+  taskSwitch(selector: number, source: 'call' | 'iret' | 'jmp' | 'gate', instructionLength?: number): void;
 
   /** True while EPT is in use: page walks go through `translate`. */
   readonly ept: boolean;

@@ -1,5 +1,6 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { raise, VECTOR } from './faults';
+import { isProtected } from './modes';
 import type { Processor } from './processor';
 
 type Size = 1 | 2 | 4 | 8;
@@ -51,6 +52,7 @@ export function requireCpl0(cpu: Processor): void {
   if (cpu.cpl !== 0) raise(VECTOR.GP, 0);
 }
 
+/** Instructions that real mode and virtual-8086 mode do not have. */
 export function requireProtected(cpu: Processor): void {
-  if ((cpu.cr0 & 1n) === 0n) raise(VECTOR.UD);
+  if (!isProtected(cpu)) raise(VECTOR.UD);
 }

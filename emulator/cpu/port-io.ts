@@ -3,6 +3,7 @@ import { FLAGS, GPR } from '../state/layout';
 import { RFLAGS } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { raise, VECTOR } from './faults';
+import { hasProtection, ioPrivilege, isVirtual8086 } from './modes';
 import { writeRegister } from './operands';
 import { type Processor, SEG } from './processor';
 import { RCX, RDI, RDX, RSI } from './registers';
@@ -13,7 +14,8 @@ const portSize = (insn: DecodedRecord): PortSize => (insn.size === 8 ? 4 : insn.
 
 /** IOPL, else the I/O permission bitmap of the TSS, SDM "I/O Permission Bit Map". */
 function checkPermission(cpu: Processor, port: number, size: PortSize): void {
-  if ((cpu.cr0 & 1n) === 0n || cpu.cpl <= ((cpu.field32(FLAGS.system) >> 12) & 3)) return;
+  // In virtual-8086 mode IOPL does not count.
+  if (!isVirtual8086(cpu) && (!hasProtection(cpu) || cpu.cpl <= ioPrivilege(cpu))) return;
   const access = cpu.access(SEG.TR);
   const limit = cpu.limit(SEG.TR);
   if ((access & 0x1_0000) !== 0 || (access & 0xd) !== 9 || limit < 0x67) raise(VECTOR.GP, 0);

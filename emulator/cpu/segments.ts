@@ -1,14 +1,14 @@
 import type { DecodedRecord } from '../decode/decoded-record';
-import { BOUNDARY, CONTROL, FLAGS } from '../state/layout';
+import { BOUNDARY } from '../state/layout';
 import { BLOCKING } from '../tables/boundary-state';
-import { CR0, RFLAGS } from '../tables/control-registers';
+import { RFLAGS } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import {
   ACCESS_RIGHTS,
   type Descriptor,
-  isCode,
   isConforming,
   isNull,
+  isReadable,
   isWritableData,
   loadNull,
   loadSegment,
@@ -19,19 +19,18 @@ import {
   SYSTEM_TYPE,
 } from './descriptors';
 import { raise, VECTOR } from './faults';
+import { isProtected, loadRealSegment } from './modes';
 import { operandLinear, readSource, requireCpl0, requireProtected, writeDestination, writeRegister } from './operands';
 import { type Processor, SEG } from './processor';
 import { RSP } from './registers';
 import { currentStack, setStackPointer, StackReader, StackWriter } from './stack';
-
-export const isProtected = (cpu: Processor): boolean => (cpu.field32(CONTROL.cr0) & CR0.PE) !== 0;
 
 const SS_TYPE_BUSY = 2;
 
 /** Loads ES, SS, DS, FS or GS from a selector, SDM "Segment-Register Loading". */
 function loadDataSegment(cpu: Processor, index: number, selector: number): void {
   if (!isProtected(cpu)) {
-    cpu.setSegment(index, selector, BigInt(selector << 4), cpu.limit(index), cpu.access(index));
+    loadRealSegment(cpu, index, selector);
     return;
   }
   if (index === SEG.SS) loadStackSegment(cpu, selector);
@@ -68,9 +67,6 @@ function loadOther(cpu: Processor, index: number, selector: number): void {
   if (!descriptor.present) raise(VECTOR.NP, code);
   loadSegment(cpu, index, selector, { ...descriptor, access: markAccessed(cpu, descriptor) });
 }
-
-const isReadable = (access: number): boolean =>
-  (access & ACCESS_RIGHTS.SEGMENT) !== 0 && (!isCode(access) || (access & ACCESS_RIGHTS.READABLE) !== 0);
 
 /** On a return to an outer level, data segments that level may not hold become null. */
 export function dropInnerSegments(cpu: Processor): void {
@@ -234,9 +230,6 @@ function arpl(cpu: Processor, insn: DecodedRecord): ColdResult {
   setZero(cpu, adjusts);
   return COLD.NEXT;
 }
-
-/** Whether NT is set. */
-export const nestedTask = (cpu: Processor): boolean => (cpu.field32(FLAGS.system) & RFLAGS.NT) !== 0;
 
 export const SEGMENT_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
   mov_to_sreg: movToSreg,

@@ -1,6 +1,5 @@
 import type { DecodedRecord } from '../decode/decoded-record';
-import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS } from '../state/layout';
-import { BLOCKING } from '../tables/boundary-state';
+import { CONTROL, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS } from '../state/layout';
 import { cpuid as cpuidLeaf } from '../tables/cpuid';
 import { CR4, RFLAGS } from '../tables/control-registers';
 import { APIC_BASE, MISC_ENABLE } from '../tables/msrs';
