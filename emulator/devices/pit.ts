@@ -34,6 +34,9 @@ const Q = {
   held: 5,
 } as const;
 
+/** A tick that never comes. */
+const NEVER = 0xffff_ffff_ffff_ffffn;
+
 /** One counter of the 8254. Its value is computed from the tick at which it was loaded, never counted. */
 class Channel {
   constructor(
@@ -63,13 +66,20 @@ class Channel {
       b[B.pending] = 1;
       return;
     }
-    q[Q.count] = count;
-    // Modes 1 and 5 wait for the gate's rising edge.
+    // Modes 1 and 5 wait for the gate's rising edge, also with a new count while the old one is under way.
     if (mode === 1 || mode === 5) {
-      if (!b[B.loaded]) q[Q.start] = 0xffff_ffff_ffff_ffffn;
-    } else {
-      q[Q.start] = now + 1n;
+      if (!b[B.loaded]) {
+        q[Q.start] = NEVER;
+        q[Q.count] = count;
+      }
+      q[Q.pendingCount] = count;
+      q[Q.pendingAt] = NEVER;
+      b[B.pending] = 1;
+      b[B.loaded] = 1;
+      return;
     }
+    q[Q.count] = count;
+    q[Q.start] = now + 1n;
     q[Q.held] = 0n;
     b[B.loaded] = 1;
   }

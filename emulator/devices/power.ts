@@ -8,7 +8,7 @@ export const POWERED_OFF = 0x8000_0000;
 export const RESET_REQUESTED = 0x4000_0000;
 
 const SHUTDOWN_WORD = 'Shutdown';
-/** SLP_EN; sleep type 0 is S5 on the power-management devices of the PCs people emulate. */
+/** SLP_EN: whatever the sleep type, this machine's end. */
 const ACPI_POWER_OFF = 0x2000;
 
 /** The ways a guest ends the machine. */
@@ -44,7 +44,7 @@ export class Power {
     this.off(0);
   }
 
-  /** PM1a control of QEMU's PIIX4 and ICH9 (0x604) and of Bochs and old QEMU (0xb004). */
+  /** A write to the power-management control register of Bochs and old QEMU (0xb004). */
   acpiControl(value: number): void {
     if (value & ACPI_POWER_OFF) this.off(0);
   }
@@ -53,7 +53,7 @@ export class Power {
     this.off(0, RESET_REQUESTED);
   }
 
-  private off(status: number, extra = 0): void {
+  off(status = 0, extra = 0): void {
     this.memory.u32[MACHINE.poweredOff >> 2] = POWERED_OFF | extra | status;
     this.changed();
   }

@@ -9,6 +9,8 @@ export const MACHINE_HZ = 1_000_000_000n;
 export const TSC_HZ = MACHINE_HZ;
 /** Input clock of the 8254: a third of the colour subcarrier of NTSC. */
 export const PIT_HZ = 1_193_182n;
+/** ACPI's power-management timer: three times the 8254's clock. */
+export const PM_TIMER_HZ = 3_579_545n;
 /** The core crystal clock, which also drives the local APIC timer before its divider. */
 export const APIC_TIMER_HZ = 100_000_000n;
 /** Memory refresh toggles bit 4 of port 0x61 this often, in machine time. */
