@@ -1,26 +1,20 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { COMPARED_FLAGS, LAYOUT, type Case, type Ending, type Outcome } from './case';
+import { COMPARED_FLAGS, LAYOUT, STATE, STATE_SIZE, viewOf, type Case, type Outcome } from './case';
 
 const SOURCE = join(__dirname, 'harness.c');
 const CACHE = join(__dirname, '..', '..', '.cache', 'host-oracle');
 const BINARY = join(CACHE, 'harness');
 
 /*
- * Layout of a case:     0 u8 length | 1 code[31] | 32 gpr[16] | 160 flags | 168 crossing[256] | 424 edge[128]
- * Layout of an outcome: 0 u32 signal | 8 rip | 16 gpr[16] | 144 flags | 152 crossing[256] | 408 edge[128]
+ * Layout of a case:     0 u16 length | 2 code[318] | 320 state
+ * Layout of an outcome: 0 u32 vector | 4 u32 error code | 8 cr2 | 16 rip | 32 state
  */
-const INPUT_SIZE = 552;
-const OUTCOME_SIZE = 536;
-
-const SIGNALS: Readonly<Record<number, Ending>> = {
-  0: 'ran',
-  4: '#UD',
-  7: 'access fault',
-  8: '#DE',
-  11: 'access fault',
-};
+const CASE_STATE = 320;
+const INPUT_SIZE = CASE_STATE + STATE_SIZE;
+const OUTCOME_STATE = 32;
+const OUTCOME_SIZE = OUTCOME_STATE + STATE_SIZE;
 
 /** Builds the harness if it is older than its source. */
 function build(): void {
@@ -32,33 +26,29 @@ function build(): void {
 function encode(cases: readonly Case[]): Uint8Array {
   const bytes = new Uint8Array(cases.length * INPUT_SIZE);
   const view = new DataView(bytes.buffer);
-  cases.forEach(({ code, gpr, flags, crossing, edge }, i) => {
+  cases.forEach(({ code, state }, i) => {
     const at = i * INPUT_SIZE;
     if (code.length > LAYOUT.maxCode) throw new Error(`a snippet of ${code.length} bytes is too long`);
-    bytes[at] = code.length;
-    bytes.set(code, at + 1);
-    gpr.forEach((value, n) => view.setBigUint64(at + 32 + n * 8, value, true));
-    view.setBigUint64(at + 160, BigInt(flags | 0x202), true);
-    bytes.set(crossing, at + 168);
-    bytes.set(edge, at + 424);
+    view.setUint16(at, code.length, true);
+    bytes.set(code, at + 2);
+    bytes.set(state, at + CASE_STATE);
+    const flags = at + CASE_STATE + STATE.flags;
+    view.setUint32(flags, view.getUint32(flags, true) | 0x202, true);
   });
   return bytes;
 }
 
 function decode(bytes: Uint8Array, index: number): Outcome {
   const view = new DataView(bytes.buffer, bytes.byteOffset + index * OUTCOME_SIZE, OUTCOME_SIZE);
-  const part = (offset: number, size: number): Uint8Array =>
-    bytes.slice(index * OUTCOME_SIZE + offset, index * OUTCOME_SIZE + offset + size);
-  const signal = view.getUint32(0, true);
-  const ending = SIGNALS[signal];
-  if (ending === undefined) throw new Error(`the harness met signal ${signal}`);
+  const state = bytes.slice(index * OUTCOME_SIZE + OUTCOME_STATE, (index + 1) * OUTCOME_SIZE);
+  const flags = viewOf(state).getUint32(STATE.flags, true);
+  viewOf(state).setUint32(STATE.flags, flags & COMPARED_FLAGS, true);
   return {
-    ending,
-    rip: view.getBigUint64(8, true),
-    gpr: BigUint64Array.from({ length: 16 }, (_, n) => view.getBigUint64(16 + n * 8, true)),
-    flags: view.getUint32(144, true) & COMPARED_FLAGS,
-    crossing: part(152, LAYOUT.crossingSize),
-    edge: part(408, LAYOUT.edgeSize),
+    vector: view.getUint32(0, true),
+    errorCode: view.getUint32(4, true),
+    cr2: view.getBigUint64(8, true),
+    rip: view.getBigUint64(16, true),
+    state,
   };
 }
 
@@ -73,4 +63,12 @@ export function runOnHost(cases: readonly Case[]): readonly Outcome[] {
     throw new Error(`the harness ended with status ${status}, signal ${signal} and ${stdout.length} bytes`);
   }
   return cases.map((_, i) => decode(stdout, i));
+}
+
+/** A CPUID leaf of the processor this runs on; zeros where it has no such leaf. */
+export function hostCpuid(leaf: number, subleaf: number): Readonly<Record<'eax' | 'ebx' | 'ecx' | 'edx', number>> {
+  build();
+  const text = execFileSync(BINARY, ['cpuid', String(leaf), String(subleaf)], { encoding: 'utf8' });
+  const [eax = 0, ebx = 0, ecx = 0, edx = 0] = text.trim().split(' ').map(Number);
+  return { eax, ebx, ecx, edx };
 }
