@@ -5,7 +5,6 @@ import { APIC_TIMER_HZ, ticksAt, timeOfTick } from '../tables/clock';
 const LVT = 0x32;
 const INITIAL = 0x38;
 const DIVIDE = 0x3e;
-const MASKED = 0x1_0000;
 const MODE = { oneShot: 0, periodic: 1, deadline: 2 } as const;
 
 /**
@@ -21,7 +20,8 @@ export class ApicTimer {
   constructor(
     state: DeviceState,
     private readonly regs: Uint32Array,
-    private readonly fire: (vector: number) => void,
+    /** The timer has expired; its LVT entry may be masked. */
+    private readonly fire: () => void,
     private readonly tscOffset: () => bigint,
   ) {
     this.q = state.longs(2);
@@ -122,7 +122,6 @@ export class ApicTimer {
     } else {
       this.running[0] = 0;
     }
-    const lvt = this.regs[LVT];
-    if (!(lvt & MASKED)) this.fire(lvt & 0xff);
+    this.fire();
   }
 }

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BOUNDARY, MSRS } from '../state/layout';
+import { MachineMemory } from '../state/memory';
+import { windowShift } from '../state/windows';
+import { ACTIVITY } from '../tables/boundary-state';
+import { DeviceState } from './device-state';
+import { LocalApics } from './local-apics';
 import { TestPlatform } from './test-platform.fixture';
 
 const TPR = 0x80;
@@ -31,11 +36,11 @@ test('identification and reset values are the SDM’s', () => {
   const pc = new TestPlatform();
   assert.equal(pc.apic(0x20), 0);
   assert.equal(pc.apic(0x30) & 0xff, 0x14);
-  assert.equal((pc.apic(0x30) >> 16) & 0xff, 5);
+  assert.equal((pc.apic(0x30) >> 16) & 0xff, 6);
   assert.equal(pc.apic(0xe0), 0xffff_ffff);
-  pc.platform.initialize();
+  pc.platform.initialize(0);
   assert.equal(pc.apic(SVR), 0xff);
-  for (const lvt of [0x320, 0x330, 0x340, 0x350, 0x360, 0x370]) assert.equal(pc.apic(lvt), MASKED);
+  for (const lvt of [0x2f0, 0x320, 0x330, 0x340, 0x350, 0x360, 0x370]) assert.equal(pc.apic(lvt), MASKED);
 });
 
 test('a self IPI is requested, delivered, in service, and over at EOI', () => {
@@ -67,13 +72,13 @@ test('the highest vector wins; one of the class in service waits, a higher class
   assert.equal(pc.interrupt(), 0x45);
 });
 
-test('task priority holds back its class and those below; CR8 is its upper half', () => {
+test('task priority holds back its class and those below', () => {
   const pc = enabled();
   pc.setApic(TPR, 0x4f);
-  assert.equal(pc.platform.taskPriority, 4);
+  assert.equal(pc.platform.apics.active.tpr, 0x4f);
   pc.setApic(ICR, SELF | 0x4f);
   assert.equal(pc.interrupt(), undefined);
-  pc.platform.taskPriority = 3;
+  pc.platform.apics.active.tpr = 0x30;
   assert.equal(pc.apic(TPR), 0x30);
   assert.equal(pc.interrupt(), 0x4f);
 });
@@ -144,18 +149,18 @@ test('an initial count of zero stops the timer', () => {
 
 test('the TSC deadline fires when the TSC reaches it, adjusted as the TSC is', () => {
   const pc = enabled();
-  pc.platform.tscDeadline = 5000n;
-  assert.equal(pc.platform.tscDeadline, 0n, 'the MSR is dead outside TSC-deadline mode');
+  pc.platform.apics.tscDeadline = 5000n;
+  assert.equal(pc.platform.apics.tscDeadline, 0n, 'the MSR is dead outside TSC-deadline mode');
   pc.setApic(TIMER, 0x4_0040);
   pc.setApic(INITIAL, 1000);
   assert.equal(pc.apic(CURRENT), 0);
   pc.memory.u64[MSRS.tscAdjust >> 3] = BigInt.asUintN(64, -1000n);
-  pc.platform.tscDeadline = 5000n;
+  pc.platform.apics.tscDeadline = 5000n;
   assert.equal(pc.nextEvent(), 6000n);
   assert.equal(pc.interrupt(), 0x40);
-  assert.equal(pc.platform.tscDeadline, 0n);
+  assert.equal(pc.platform.apics.tscDeadline, 0n);
   pc.setApic(EOI, 0);
-  pc.platform.tscDeadline = 1n;
+  pc.platform.apics.tscDeadline = 1n;
   pc.pass(0n);
   assert.equal(pc.interrupt(), 0x40, 'a deadline in the past fires at once');
 });
@@ -169,7 +174,7 @@ test('the PIC reaches the processor through LINT0 as ExtINT only, or directly wh
   pc.setApic(LINT0, MASKED | 0x700);
   assert.equal(pc.interrupt(), undefined);
   pc.memory.u64[MSRS.apicBase >> 3] = 0xfee0_0100n;
-  assert.equal(pc.platform.interruptPending(), true);
+  assert.equal(pc.platform.interruptPending(0), true);
   pc.memory.u64[MSRS.apicBase >> 3] = 0xfee0_0900n;
   pc.setApic(LINT0, 0x700);
   pc.setApic(ICR, SELF | 0x31);
@@ -187,20 +192,131 @@ test('software disable masks the LVT and holds back requests', () => {
   assert.equal(pc.apic(TIMER), 0x40 | MASKED);
 });
 
-test('NMI, INIT and start-up commands to the own processor are latched at its boundary', () => {
-  const pc = enabled();
-  const latched = (): number => pc.memory.u32[BOUNDARY.latched >> 2];
+test('NMI and INIT commands are latched at the boundary of their destination', () => {
+  const pc = new TestPlatform(2);
   pc.setApic(ICR, 0x400);
-  assert.equal(latched(), 1);
+  assert.equal(pc.latched(), 1);
   pc.setApic(0x310, 1 << 24);
   pc.setApic(ICR, 0x500);
-  assert.equal(latched(), 1, 'another destination');
+  assert.deepEqual([pc.latched(0), pc.latched(1)], [1, 2]);
   pc.setApic(0x310, 0);
   pc.setApic(ICR, 0x8500);
-  assert.equal(latched(), 1, 'INIT level de-assert');
-  pc.setApic(ICR, 0x4500);
-  pc.setApic(ICR, 0x4608);
-  assert.equal(latched(), 0x807);
+  assert.equal(pc.latched(), 1, 'INIT level de-assert');
+  pc.setApic(ICR, 0xc_4400);
+  assert.deepEqual([pc.latched(0), pc.latched(1)], [1, 3]);
+});
+
+test('a start-up message counts only for a processor that waits for it or is about to', () => {
+  const pc = new TestPlatform(2);
+  const activity = (BOUNDARY.activity + windowShift(pc.memory, 1)) >> 2;
+  pc.setApic(ICR, 0xc_4608);
+  assert.equal(pc.latched(1), 0, 'active');
+  pc.setApic(ICR, 0xc_4500);
+  pc.setApic(ICR, 0xc_4608);
+  assert.equal(pc.latched(1), 0x806);
+  pc.setApic(ICR, 0xc_4500);
+  assert.equal(pc.latched(1), 2, 'it came before this INIT');
+  pc.memory.u32[activity] = ACTIVITY.WAIT_FOR_SIPI;
+  pc.setApic(ICR, 0xc_4609);
+  assert.equal(pc.latched(1), 0x906);
+  pc.setApic(ICR, 0x8_4508);
+  pc.setApic(ICR, 0x8_4608);
+  assert.equal(pc.latched(0), 2, 'the bootstrap processor does not wait after INIT');
+});
+
+test('shorthands name the sender, all, and all others', () => {
+  const got = (command: number): (number | undefined)[] => {
+    const pc = new TestPlatform(3);
+    for (const processor of [2, 1, 0]) {
+      pc.switchTo(processor);
+      pc.setApic(SVR, 0x1ff);
+    }
+    pc.switchTo(1);
+    pc.setApic(ICR, command | 0x44);
+    return [0, 1, 2].map((processor) => pc.interrupt(processor));
+  };
+  assert.deepEqual(got(0x4_0000), [undefined, 0x44, undefined]);
+  assert.deepEqual(got(0x8_0000), [0x44, 0x44, 0x44]);
+  assert.deepEqual(got(0xc_0000), [0x44, undefined, 0x44]);
+});
+
+test('a lowest-priority message goes to one processor: the one whose arbitration priority is lowest', () => {
+  const pc = new TestPlatform(3);
+  [0x20, 0x10, 0x30].forEach((priority, processor) => {
+    pc.switchTo(processor);
+    pc.setApic(SVR, 0x1ff);
+    pc.setApic(TPR, priority);
+  });
+  pc.switchTo(0);
+  const message = { vector: 0x71, delivery: 1, destination: 0xff, logical: true, level: false };
+  assert.equal(pc.platform.apics.deliver(message), true);
+  assert.deepEqual(
+    [0, 1, 2].map((processor) => pc.interrupt(processor)),
+    [undefined, 0x71, undefined],
+  );
+  pc.switchTo(1);
+  pc.setApic(SVR, 0xff);
+  pc.platform.apics.deliver(message);
+  assert.equal(pc.interrupt(0), 0x71, 'one that is disabled by software takes no part');
+});
+
+test('a message to nobody, or to an APIC that is disabled, is not taken', () => {
+  const pc = new TestPlatform(2);
+  const message = { vector: 0x71, delivery: 0, destination: 1, logical: false, level: false };
+  assert.equal(pc.platform.apics.deliver({ ...message, destination: 5 }), false);
+  assert.equal(pc.platform.apics.deliver(message), false, 'disabled by software');
+  assert.equal(pc.platform.apics.deliver({ ...message, delivery: 4 }), true, 'but NMIs are taken');
+  pc.memory.u64[(MSRS.apicBase + windowShift(pc.memory, 1)) >> 3] = 0xfee0_0000n;
+  assert.equal(pc.platform.apics.deliver({ ...message, delivery: 4 }), false);
+});
+
+test('TMR tells level-triggered interrupts; only their EOI is broadcast', () => {
+  const serviced: number[] = [];
+  const memory = new MachineMemory(1 << 20);
+  memory.u64[MSRS.apicBase >> 3] = 0xfee0_0900n;
+  const apics = new LocalApics(new DeviceState(memory), memory, 1, () => 0n, {
+    changed: () => undefined,
+    endOfInterrupt: (vector) => serviced.push(vector),
+  });
+  apics.reset();
+  const { active } = apics;
+  for (const level of [true, false]) {
+    apics.deliver({ vector: 0x61, delivery: 0, destination: 0, logical: false, level });
+    assert.equal(active.read(0x1b, 0n, false), level ? 2 : 0);
+    active.acknowledge(active.request());
+    active.write(0x0b, 0, 0n, false);
+    assert.deepEqual(serviced, [0x61]);
+  }
+});
+
+test('delivering a performance interrupt masks its LVT entry', () => {
+  const pc = enabled();
+  pc.platform.apics.of(0).performanceInterrupt();
+  assert.equal(pc.interrupt(), undefined);
+  pc.setApic(0x340, 0x400);
+  pc.platform.apics.of(0).performanceInterrupt();
+  assert.deepEqual([pc.latched(), pc.apic(0x340)], [1, 0x1_0400]);
+  pc.setApic(0x340, 0x55);
+  pc.platform.apics.of(0).performanceInterrupt();
+  assert.deepEqual([pc.interrupt(), pc.apic(0x340)], [0x55, 0x1_0055]);
+});
+
+test('each processor has its own page: its ID, its base address, its timer, its TSC adjustment', () => {
+  const pc = new TestPlatform(2);
+  pc.switchTo(1);
+  assert.equal(pc.apic(0x20), 1 << 24);
+  pc.memory.u64[MSRS.apicBase >> 3] = 0x0020_0800n;
+  assert.deepEqual([pc.platform.claims(0xfee00), pc.platform.claims(0x200)], [false, true]);
+  const { apics } = pc.platform;
+  pc.platform.write(0x20_00f0, 4, 0x1ffn);
+  pc.platform.write(0x20_0320, 4, 0x4_0044n);
+  pc.memory.u64[MSRS.tscAdjust >> 3] = 1000n;
+  apics.tscDeadline = 5000n;
+  pc.switchTo(0);
+  assert.equal(pc.platform.claims(0xfee00), true);
+  assert.equal(apics.tscDeadline, 0n);
+  assert.equal(pc.nextEvent(), 4000n);
+  assert.deepEqual([pc.interrupt(0), pc.interrupt(1)], [undefined, 0x44]);
 });
 
 test('logical destinations match by the flat and the cluster model', () => {
@@ -221,6 +337,32 @@ test('logical destinations match by the flat and the cluster model', () => {
   assert.equal(reaches(0xff), true);
 });
 
+test('x2APIC logical IDs are cluster and bit of the ID; all ones name everybody', () => {
+  const pc = new TestPlatform(3);
+  for (const processor of [0, 1, 2]) {
+    pc.switchTo(processor);
+    pc.setApic(SVR, 0x1ff);
+    pc.memory.u64[MSRS.apicBase >> 3] |= 0x400n;
+  }
+  const { apics } = pc.platform;
+  const reaches = (destination: bigint, logical = 0x800n): number[] => {
+    apics.writeMsr(0x830, (destination << 32n) | logical | 0x50n);
+    return [0, 1, 2].filter((processor) => {
+      const got = pc.interrupt(processor) === 0x50;
+      pc.switchTo(processor);
+      if (got) apics.writeMsr(0x80b, 0n);
+      return got;
+    });
+  };
+  assert.equal(apics.readMsr(0x80d), 4n);
+  assert.deepEqual(reaches(0x5n), [0, 2]);
+  assert.deepEqual(reaches(0x1_0005n), [], 'another cluster');
+  assert.deepEqual(reaches(0xffff_ffffn), [0, 1, 2]);
+  assert.deepEqual(reaches(0xffff_ffffn, 0n), [0, 1, 2]);
+  assert.deepEqual(reaches(1n, 0n), [1]);
+  assert.deepEqual(reaches(0xffn, 0n), [], 'eight ones are no broadcast');
+});
+
 test('vectors below 16 and registers that do not exist are reported in ESR', () => {
   const pc = enabled();
   pc.setApic(ICR, SELF | 5);
@@ -235,21 +377,22 @@ test('vectors below 16 and registers that do not exist are reported in ESR', () 
 test('x2APIC registers are MSRs: 64-bit ICR, self IPI, no DFR, reserved bits fault', () => {
   const pc = enabled();
   const { platform } = pc;
-  assert.equal(platform.readApicMsr(0x803), undefined, 'not in x2APIC mode');
+  const { apics } = platform;
+  assert.equal(apics.readMsr(0x803), undefined, 'not in x2APIC mode');
   pc.memory.u64[MSRS.apicBase >> 3] = 0xfee0_0d00n;
   assert.equal(platform.claims(0xfee00), false);
-  assert.equal((platform.readApicMsr(0x803) ?? 0n) & 0xffn, 0x14n);
-  assert.equal(platform.readApicMsr(0x80d), 1n);
-  assert.equal(platform.readApicMsr(0x80e), undefined);
-  assert.equal(platform.writeApicMsr(0x802, 0n), false);
-  assert.equal(platform.writeApicMsr(0x80b, 1n), false);
-  assert.equal(platform.writeApicMsr(0x808, 1n << 32n), false);
-  assert.equal(platform.writeApicMsr(0x83f, 0x55n), true);
+  assert.equal((apics.readMsr(0x803) ?? 0n) & 0xffn, 0x14n);
+  assert.equal(apics.readMsr(0x80d), 1n);
+  assert.equal(apics.readMsr(0x80e), undefined);
+  assert.equal(apics.writeMsr(0x802, 0n), false);
+  assert.equal(apics.writeMsr(0x80b, 1n), false);
+  assert.equal(apics.writeMsr(0x808, 1n << 32n), false);
+  assert.equal(apics.writeMsr(0x83f, 0x55n), true);
   assert.equal(pc.interrupt(), 0x55);
-  assert.equal(platform.writeApicMsr(0x80b, 0n), true);
-  assert.equal(platform.writeApicMsr(0x830, 0x44n), true);
+  assert.equal(apics.writeMsr(0x80b, 0n), true);
+  assert.equal(apics.writeMsr(0x830, 0x44n), true);
   assert.equal(pc.interrupt(), 0x44);
-  assert.equal(platform.writeApicMsr(0x830, (1n << 32n) | 0x46n), true);
+  assert.equal(apics.writeMsr(0x830, (1n << 32n) | 0x46n), true);
   assert.equal(pc.interrupt(), undefined);
 });
 
@@ -257,10 +400,10 @@ test('the APIC page claims its frame, moves with its base, and leaves other addr
   const pc = enabled();
   const { platform } = pc;
   assert.equal(platform.claims(0xfee00), true);
-  assert.equal(platform.read(0xfed0_0000, 4), 0xffff_ffffn);
+  assert.equal(platform.read(0xf000_0000, 4), 0xffff_ffffn);
   assert.equal(platform.read(0xfee0_0034, 4), 0n);
   assert.equal(platform.read(0xfee0_0031, 1), BigInt((pc.apic(0x30) >> 8) & 0xff));
   pc.memory.u64[MSRS.apicBase >> 3] = 0x0020_0900n;
   assert.equal(platform.claims(0x200), true);
-  assert.equal(platform.read(0x20_0030, 4), BigInt(0x5_0014));
+  assert.equal(platform.read(0x20_0030, 4), BigInt(0x6_0014));
 });

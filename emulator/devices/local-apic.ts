@@ -1,5 +1,6 @@
-import type { DeviceState } from './device-state';
 import { ApicTimer } from './apic-timer';
+import type { DeviceState } from './device-state';
+import type { InterruptMessage } from './interrupt-message';
 
 /** Register offsets of the xAPIC page, divided by 16: also x2APIC MSR index less 0x800. */
 export const APIC = {
@@ -9,6 +10,7 @@ export const APIC = {
   apr: 0x09,
   ppr: 0x0a,
   eoi: 0x0b,
+  remoteRead: 0x0c,
   ldr: 0x0d,
   dfr: 0x0e,
   svr: 0x0f,
@@ -16,6 +18,7 @@ export const APIC = {
   tmr: 0x18,
   irr: 0x20,
   esr: 0x28,
+  lvtCmci: 0x2f,
   icrLow: 0x30,
   icrHigh: 0x31,
   lvtTimer: 0x32,
@@ -31,28 +34,48 @@ export const APIC = {
   selfIpi: 0x3f,
 } as const;
 
-/** 6 LVT entries, integrated APIC. */
-const VERSION = 0x0005_0014;
+/** 7 LVT entries, integrated APIC; EOI broadcasts cannot be suppressed. */
+const VERSION = 0x0006_0014;
 const LVT_MASKED = 0x1_0000;
-/** Delivery mode of an interrupt command or LVT entry. */
+/** Delivery mode of an interrupt message, interrupt command or LVT entry. */
 export const DELIVERY = { fixed: 0, lowest: 1, smi: 2, nmi: 4, init: 5, startup: 6, extInt: 7 } as const;
 const ERROR = { sendIllegalVector: 0x20, receivedIllegalVector: 0x40, illegalRegister: 0x80 } as const;
 
-/** Writable bits of the LVT registers from `lvtTimer` on. */
-const LVT_WRITABLE = [0x7_00ff, 0x1_07ff, 0x1_07ff, 0x1_a7ff, 0x1_a7ff, 0x1_00ff] as const;
+/** Writable bits of the LVT registers. */
+const LVT_WRITABLE: Readonly<Record<number, number>> = {
+  [APIC.lvtCmci]: 0x1_07ff,
+  [APIC.lvtTimer]: 0x7_00ff,
+  [APIC.lvtThermal]: 0x1_07ff,
+  [APIC.lvtPerformance]: 0x1_07ff,
+  [APIC.lvtLint0]: 0x1_a7ff,
+  [APIC.lvtLint1]: 0x1_a7ff,
+  [APIC.lvtError]: 0x1_00ff,
+};
+const LVTS = Object.keys(LVT_WRITABLE).map(Number);
 
-/** What an interrupt command asks for, to be carried to its destination. */
-export interface Ipi {
-  readonly delivery: number;
-  readonly vector: number;
-}
+/** Writable bits of the low half of the interrupt command register. */
+export const ICR_WRITABLE = 0x000c_cfff;
+/** Destination that names every processor; of 8 bits, it is 0xff. */
+export const BROADCAST = 0xffff_ffff;
+export const wideDestination = (destination: number): number => (destination === 0xff ? BROADCAST : destination);
+/** Destination shorthands, ICR 19:18. */
+export const SHORTHAND = { none: 0, self: 1, all: 2, others: 3 } as const;
+const LEVEL_DEASSERT = { mask: 0xc000, value: 0x8000 } as const;
+const LOGICAL = 0x800;
+
+/** Requests a processor takes at an instruction boundary whatever its local APIC's priorities. */
+export type Signal = typeof DELIVERY.nmi | typeof DELIVERY.init | typeof DELIVERY.startup;
 
 /** How a local APIC reaches the rest of the machine. */
 export interface ApicOutputs {
   /** Called when what the APIC requests, or the time of its next event, may have changed. */
   changed(): void;
   /** NMI, INIT or start-up IPI to the APIC's own processor. */
-  signal(ipi: Ipi): void;
+  signal(signal: Signal, vector: number): void;
+  /** An interrupt command of this APIC, to be carried to its destinations. */
+  send(message: InterruptMessage, shorthand: number): void;
+  /** A level-triggered interrupt has been serviced. */
+  endOfInterrupt(vector: number): void;
   /** TSC less machine time: what the TSC deadline is measured against. */
   tscOffset(): bigint;
 }
@@ -60,27 +83,27 @@ export interface ApicOutputs {
 /** One processor's local APIC: register file of the xAPIC page, addressed by APIC register index. */
 export class LocalApic {
   private readonly regs: Uint32Array;
-  /** Errors not yet latched into ESR by a write to it. */
-  private readonly errors: Uint32Array;
+  /** Errors not yet latched into ESR by a write to it; 1 while an ExtINT message waits for the PIC to be asked. */
+  private readonly hidden: Uint32Array;
   readonly timer: ApicTimer;
 
   constructor(
     state: DeviceState,
-    private readonly apicId: number,
+    readonly id: number,
     private readonly outputs: ApicOutputs,
   ) {
     this.regs = state.words(0x40);
-    this.errors = state.words(1);
-    this.timer = new ApicTimer(state, this.regs, (vector) => this.accept(vector), outputs.tscOffset);
+    this.hidden = state.words(2);
+    this.timer = new ApicTimer(state, this.regs, () => this.local(APIC.lvtTimer), outputs.tscOffset);
   }
 
   /** SDM "Local APIC State After Power-Up or Reset". */
   reset(): void {
     this.regs.fill(0);
-    this.errors[0] = 0;
+    this.hidden.fill(0);
     this.regs[APIC.dfr] = 0xffff_ffff;
     this.regs[APIC.svr] = 0xff;
-    for (let i = 0; i < LVT_WRITABLE.length; i++) this.regs[APIC.lvtTimer + i] = LVT_MASKED;
+    for (const lvt of LVTS) this.regs[lvt] = LVT_MASKED;
     this.timer.reset();
     this.outputs.changed();
   }
@@ -92,24 +115,117 @@ export class LocalApic {
     this.regs[APIC.lvtLint1] = DELIVERY.nmi << 8;
   }
 
+  /** Into x2APIC mode: everything stays but the destination of the last command. */
+  enterX2apic(): void {
+    this.regs[APIC.icrHigh] = 0;
+  }
+
   get softwareEnabled(): boolean {
     return (this.regs[APIC.svr] & 0x100) !== 0;
   }
 
-  /** True if the PIC's request reaches the processor through LINT0. */
+  // Interrupts from here and elsewhere
+
+  /** True if the PIC's request reaches the processor through LINT0, or an ExtINT message has come. */
   get passesExtInt(): boolean {
     const lint0 = this.regs[APIC.lvtLint0];
+    if (this.hidden[1] !== 0) return true;
     return (lint0 & LVT_MASKED) === 0 && ((lint0 >> 8) & 7) === DELIVERY.extInt;
+  }
+
+  /** The PIC has been asked for its vector. */
+  acknowledgeExtInt(): void {
+    this.hidden[1] = 0;
   }
 
   /** A rising edge at LINT0 that is not an ExtINT. */
   lint0Edge(): void {
-    const lint0 = this.regs[APIC.lvtLint0];
-    if (lint0 & LVT_MASKED) return;
-    const delivery = (lint0 >> 8) & 7;
-    if (delivery === DELIVERY.fixed) this.accept(lint0 & 0xff);
-    else if (delivery === DELIVERY.nmi) this.outputs.signal({ delivery, vector: 0 });
+    if (((this.regs[APIC.lvtLint0] >> 8) & 7) !== DELIVERY.extInt) this.local(APIC.lvtLint0);
   }
+
+  /** A performance counter has overflowed; delivering that masks its LVT entry. */
+  performanceInterrupt(): void {
+    if (this.regs[APIC.lvtPerformance] & LVT_MASKED) return;
+    this.local(APIC.lvtPerformance);
+    this.regs[APIC.lvtPerformance] |= LVT_MASKED;
+  }
+
+  /** Delivers what an LVT entry says, unless it is masked. */
+  private local(register: number): void {
+    const lvt = this.regs[register];
+    if (lvt & LVT_MASKED) return;
+    const vector = lvt & 0xff;
+    // The timer's and the error entry have no delivery mode.
+    const delivery = register === APIC.lvtTimer || register === APIC.lvtError ? DELIVERY.fixed : (lvt >> 8) & 7;
+    if (delivery === DELIVERY.fixed) this.accept(vector, false);
+    else if (delivery === DELIVERY.nmi || delivery === DELIVERY.init) this.outputs.signal(delivery, vector);
+  }
+
+  /** A message addressed to this APIC. Returns false if it does not take it. */
+  receive(delivery: number, vector: number, level: boolean): boolean {
+    switch (delivery) {
+      case DELIVERY.fixed:
+      case DELIVERY.lowest:
+        // Software-disabled, it answers to nothing but INIT, NMI, SMI and start-up messages.
+        if (!this.softwareEnabled) return false;
+        this.accept(vector, level);
+        return true;
+      case DELIVERY.nmi:
+      case DELIVERY.init:
+      case DELIVERY.startup:
+        this.outputs.signal(delivery, vector);
+        return true;
+      case DELIVERY.extInt:
+        this.hidden[1] = 1;
+        this.outputs.changed();
+        return true;
+      default:
+        return true;
+    }
+  }
+
+  /** Requests a fixed interrupt. */
+  private accept(vector: number, level: boolean): void {
+    if (vector < 16) {
+      this.error(ERROR.receivedIllegalVector);
+      return;
+    }
+    const bit = 1 << (vector & 31);
+    this.regs[APIC.irr + (vector >> 5)] |= bit;
+    if (level) this.regs[APIC.tmr + (vector >> 5)] |= bit;
+    else this.regs[APIC.tmr + (vector >> 5)] &= ~bit;
+    this.outputs.changed();
+  }
+
+  private error(bit: number): void {
+    this.hidden[0] |= bit;
+    const vector = this.regs[APIC.lvtError] & 0xff;
+    if (vector >= 16) this.local(APIC.lvtError);
+    else if ((this.regs[APIC.lvtError] & LVT_MASKED) === 0) this.hidden[0] |= ERROR.receivedIllegalVector;
+  }
+
+  /** True if a message's destination names this APIC. */
+  isDestination(destination: number, logical: boolean, x2apic: boolean): boolean {
+    if (destination === BROADCAST) return true;
+    if (!logical) return destination === this.id;
+    if (x2apic) {
+      const own = this.x2apicLdr;
+      return destination >>> 16 === own >>> 16 && (destination & own & 0xffff) !== 0;
+    }
+    if (destination > 0xff) return false;
+    const own = this.regs[APIC.ldr] >>> 24;
+    // DFR 31:28: all ones is the flat model, zero the cluster model.
+    if (this.regs[APIC.dfr] >>> 28 === 0xf) return (own & destination) !== 0;
+    const inCluster = own >> 4 === destination >> 4 || destination >> 4 === 15;
+    return inCluster && (own & destination & 15) !== 0;
+  }
+
+  /** In x2APIC mode the logical ID follows from the ID: cluster, and one bit within it. */
+  private get x2apicLdr(): number {
+    return (((this.id >> 4) << 16) | (1 << (this.id & 15))) >>> 0;
+  }
+
+  // Priorities
 
   private highest(bank: number): number {
     for (let word = 7; word >= 0; word--) {
@@ -128,10 +244,19 @@ export class LocalApic {
     this.outputs.changed();
   }
 
-  private get ppr(): number {
+  get ppr(): number {
     const tpr = this.regs[APIC.tpr];
     const inService = Math.max(this.highest(APIC.isr), 0);
     return (tpr & 0xf0) >= (inService & 0xf0) ? tpr : inService & 0xf0;
+  }
+
+  /** Arbitration priority: what lowest-priority messages compare. */
+  get apr(): number {
+    const tpr = this.regs[APIC.tpr];
+    const requested = Math.max(this.highest(APIC.irr), 0) >> 4;
+    const inService = Math.max(this.highest(APIC.isr), 0) >> 4;
+    if (tpr >> 4 >= requested && tpr >> 4 > inService) return tpr;
+    return Math.max((tpr >> 4) & inService, requested) << 4;
   }
 
   /** Vector to be delivered now, or -1. */
@@ -149,88 +274,73 @@ export class LocalApic {
     this.outputs.changed();
   }
 
-  /** Requests an edge-triggered fixed interrupt. */
-  accept(vector: number): void {
-    if (vector < 16) {
-      this.error(ERROR.receivedIllegalVector);
-      return;
-    }
-    const bit = 1 << (vector & 31);
-    this.regs[APIC.irr + (vector >> 5)] |= bit;
-    this.regs[APIC.tmr + (vector >> 5)] &= ~bit;
-    this.outputs.changed();
-  }
-
-  private error(bit: number): void {
-    this.errors[0] |= bit;
-    const lvt = this.regs[APIC.lvtError];
-    if (!(lvt & LVT_MASKED) && (lvt & 0xff) >= 16) this.accept(lvt & 0xff);
-  }
-
-  endOfInterrupt(): void {
+  private endOfInterrupt(): void {
     const vector = this.highest(APIC.isr);
-    if (vector >= 0) this.regs[APIC.isr + (vector >> 5)] &= ~(1 << (vector & 31));
-    this.outputs.changed();
+    if (vector < 0) return;
+    const [word, bit] = [vector >> 5, 1 << (vector & 31)];
+    this.regs[APIC.isr + word] &= ~bit;
+    if (this.regs[APIC.tmr + word] & bit) this.outputs.endOfInterrupt(vector);
   }
+
+  // Registers
 
   /** @param register index in the xAPIC page; @param x2apic the access came through an MSR */
   read(register: number, time: bigint, x2apic: boolean): number {
     switch (register) {
       case APIC.id:
-        return x2apic ? this.apicId : ((this.apicId << 24) | this.regs[APIC.id]) >>> 0;
+        return x2apic ? this.id : (this.id << 24) >>> 0;
       case APIC.version:
         return VERSION;
+      case APIC.apr:
+        return this.apr;
       case APIC.ppr:
         return this.ppr;
+      case APIC.eoi:
+      case APIC.remoteRead:
+        return 0;
       case APIC.ldr:
-        // In x2APIC mode the logical ID follows from the ID: cluster, and one bit within it.
-        return x2apic ? (((this.apicId >> 4) << 16) | (1 << (this.apicId & 15))) >>> 0 : this.regs[APIC.ldr];
+        return x2apic ? this.x2apicLdr : this.regs[APIC.ldr];
       case APIC.currentCount:
         return this.timer.currentCount(time);
       default:
-        return isRegister(register) ? this.regs[register] : (this.illegal(), 0);
+        return isRegister(register) ? this.regs[register] : (this.error(ERROR.illegalRegister), 0);
     }
   }
 
-  private illegal(): void {
-    this.error(ERROR.illegalRegister);
-  }
-
-  write(register: number, value: number, time: bigint): void {
+  write(register: number, value: number, time: bigint, x2apic: boolean): void {
     const { regs } = this;
     switch (register) {
       case APIC.tpr:
-        this.tpr = value;
-        return;
+        regs[register] = value & 0xff;
+        break;
       case APIC.eoi:
         this.endOfInterrupt();
-        return;
+        break;
       case APIC.ldr:
         regs[register] = value & 0xff00_0000;
-        return;
+        break;
       case APIC.dfr:
         regs[register] = value | 0x0fff_ffff;
-        return;
+        break;
       case APIC.svr:
         regs[register] = value & 0x3ff;
-        if (!this.softwareEnabled) {
-          for (let i = 0; i < LVT_WRITABLE.length; i++) regs[APIC.lvtTimer + i] |= LVT_MASKED;
-        }
+        if (!this.softwareEnabled) for (const lvt of LVTS) regs[lvt] |= LVT_MASKED;
         break;
       case APIC.esr:
-        regs[register] = this.errors[0];
-        this.errors[0] = 0;
-        return;
+        regs[register] = this.hidden[0];
+        this.hidden[0] = 0;
+        break;
       case APIC.icrHigh:
         regs[register] = value & 0xff00_0000;
-        return;
+        break;
       case APIC.icrLow:
-        regs[register] = value & 0x000c_cfff;
-        this.command(value, regs[APIC.icrHigh] >>> 24, false);
-        return;
+        regs[register] = value & ICR_WRITABLE;
+        this.command(value, wideDestination(regs[APIC.icrHigh] >>> 24));
+        break;
       case APIC.lvtTimer:
         this.timer.setMode(this.lvt(register, value), time);
         break;
+      case APIC.lvtCmci:
       case APIC.lvtThermal:
       case APIC.lvtPerformance:
       case APIC.lvtLint0:
@@ -244,53 +354,33 @@ export class LocalApic {
       case APIC.divide:
         this.timer.setDivide(value & 0x0b, time);
         break;
-      case APIC.selfIpi:
-        this.illegal();
-        return;
       default:
+        if (register === APIC.selfIpi && x2apic) this.command((SHORTHAND.self << 18) | (value & 0xff), 0);
         // Read-only registers ignore writes; the rest do not exist.
-        if (!isRegister(register)) this.illegal();
-        return;
+        else if (!isRegister(register)) this.error(ERROR.illegalRegister);
+        break;
     }
     this.outputs.changed();
   }
 
   private lvt(register: number, value: number): number {
-    const bits = value & LVT_WRITABLE[register - APIC.lvtTimer];
+    const bits = value & LVT_WRITABLE[register];
     return this.softwareEnabled ? bits : bits | LVT_MASKED;
   }
 
-  /**
-   * Carries out an interrupt command as far as it concerns this processor, which is the only one.
-   * @param x2apic the destination is 32 bits wide and logical IDs have the x2APIC form
-   */
-  command(low: number, destination: number, x2apic: boolean): void {
+  /** Carries out an interrupt command. */
+  private command(low: number, destination: number): void {
     const delivery = (low >> 8) & 7;
     const vector = low & 0xff;
-    const shorthand = (low >> 18) & 3;
-    const forSelf =
-      shorthand === 1 || shorthand === 2 || (shorthand === 0 && this.isDestination(low, destination, x2apic));
-    if (delivery === DELIVERY.fixed || delivery === DELIVERY.lowest) {
-      if (vector < 16) this.error(ERROR.sendIllegalVector);
-      else if (forSelf) this.accept(vector);
+    const isFixed = delivery === DELIVERY.fixed || delivery === DELIVERY.lowest;
+    if (isFixed && vector < 16) {
+      this.error(ERROR.sendIllegalVector);
       return;
     }
-    // An INIT level de-assert is not supported by processors since the Pentium 4: no effect.
-    if (delivery === DELIVERY.init && (low & 0xc000) === 0x8000) return;
-    if (forSelf) this.outputs.signal({ delivery, vector });
-  }
-
-  private isDestination(low: number, destination: number, x2apic: boolean): boolean {
-    const broadcast = x2apic ? 0xffff_ffff : 0xff;
-    if (destination === broadcast) return true;
-    if (!(low & 0x800)) return destination === this.apicId;
-    if (x2apic) {
-      return destination >>> 16 === this.apicId >> 4 && (destination & (1 << (this.apicId & 15))) !== 0;
-    }
-    const logical = this.regs[APIC.ldr] >>> 24;
-    // DFR 31:28: all ones is the flat model, zero the cluster model.
-    if (this.regs[APIC.dfr] >>> 28 === 0xf) return (logical & destination) !== 0;
-    return logical >> 4 === destination >> 4 && (logical & destination & 15) !== 0;
+    // Processors since the Pentium 4 do not know the INIT level de-assert.
+    if (delivery === DELIVERY.init && (low & LEVEL_DEASSERT.mask) === LEVEL_DEASSERT.value) return;
+    if (!isFixed && delivery !== DELIVERY.nmi && delivery !== DELIVERY.init && delivery !== DELIVERY.startup) return;
+    this.outputs.send({ delivery, vector, destination, logical: (low & LOGICAL) !== 0, level: false }, (low >> 18) & 3);
   }
 
   /** Interrupt command register as x2APIC's one 64-bit register. */
@@ -298,9 +388,10 @@ export class LocalApic {
     return (BigInt(this.regs[APIC.icrHigh]) << 32n) | BigInt(this.regs[APIC.icrLow]);
   }
   set commandRegister(value: bigint) {
-    this.regs[APIC.icrLow] = Number(value & 0x000c_cfffn);
+    this.regs[APIC.icrLow] = Number(value & BigInt(ICR_WRITABLE));
     this.regs[APIC.icrHigh] = Number(value >> 32n);
-    this.command(this.regs[APIC.icrLow], this.regs[APIC.icrHigh], true);
+    this.command(this.regs[APIC.icrLow], this.regs[APIC.icrHigh]);
+    this.outputs.changed();
   }
 
   /** True if a timer expiry now would leave everything as it is: masked, or requested already. */
@@ -311,11 +402,12 @@ export class LocalApic {
   }
 }
 
+/** Registers of the xAPIC page that are there, be it for reading or writing. */
 function isRegister(register: number): boolean {
   return (
     (register >= APIC.id && register <= APIC.version) ||
-    (register >= APIC.tpr && register <= APIC.irr + 8 && register !== 0x0c) ||
-    (register >= APIC.icrLow && register <= APIC.currentCount) ||
+    (register >= APIC.tpr && register <= APIC.esr) ||
+    (register >= APIC.lvtCmci && register <= APIC.currentCount) ||
     register === APIC.divide
   );
 }

@@ -1,5 +1,6 @@
-import { MSRS } from '../state/layout';
+import { BOUNDARY, MSRS } from '../state/layout';
 import { MachineMemory } from '../state/memory';
+import { switchWindow, windowShift } from '../state/windows';
 import { Platform } from './platform';
 
 /** A platform alone, with a clock the test turns. */
@@ -10,13 +11,31 @@ export class TestPlatform {
   readonly memory = new MachineMemory(16 << 20);
   readonly platform: Platform;
 
-  constructor() {
-    this.memory.u64[MSRS.apicBase >> 3] = 0xfee0_0900n;
-    this.platform = new Platform(this.memory, () => this.time, {
-      output: (channel, byte) => {
-        this[channel] += String.fromCharCode(byte);
+  constructor(processors = 1) {
+    for (let processor = 0; processor < processors; processor++) {
+      this.memory.u64[(MSRS.apicBase + windowShift(this.memory, processor)) >> 3] =
+        processor === 0 ? 0xfee0_0900n : 0xfee0_0800n;
+    }
+    this.platform = new Platform(
+      this.memory,
+      () => this.time,
+      {
+        output: (channel, byte) => {
+          this[channel] += String.fromCharCode(byte);
+        },
       },
-    });
+      processors,
+    );
+  }
+
+  /** Accesses come from this processor from now on. */
+  switchTo(processor: number): void {
+    switchWindow(this.memory, processor);
+  }
+
+  /** BOUNDARY.latched of a processor. */
+  latched(processor = 0): number {
+    return this.memory.u32[(BOUNDARY.latched + windowShift(this.memory, processor)) >> 2];
   }
 
   in(port: number, size = 1): number {
@@ -60,7 +79,7 @@ export class TestPlatform {
   }
 
   /** Acknowledges what is pending, or undefined. */
-  interrupt(): number | undefined {
-    return this.platform.interruptPending() ? this.platform.acknowledge() : undefined;
+  interrupt(processor = 0): number | undefined {
+    return this.platform.interruptPending(processor) ? this.platform.acknowledge(processor) : undefined;
   }
 }

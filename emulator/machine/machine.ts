@@ -185,7 +185,7 @@ class EmulatedMachine implements LoadableMachine {
   }
   private imageOf({ id, vmcs }: Layer): RegisterImage {
     const current = this.vmx.layers.current();
-    if (id === current.id) return new RunningImage(this.cpu, this.platform);
+    if (id === current.id) return new RunningImage(this.cpu);
     const saved = { at: (register: number | 'cr2') => this.vmx.layers.savedAt(id, register) };
     // A root rests while its guest runs; that guest's VMCS says where it will go on.
     const of = vmcs ?? current.vmcs ?? 0n;

@@ -65,10 +65,7 @@ const notKept = (name: string): string =>
 
 /** The layer that executes next: its registers are the processor's. */
 export class RunningImage implements RegisterImage {
-  constructor(
-    private readonly cpu: Processor,
-    private readonly taskPriority: { taskPriority: number },
-  ) {}
+  constructor(private readonly cpu: Processor) {}
 
   gpr(number: number): bigint {
     return this.cpu.gpr(number);
@@ -79,7 +76,7 @@ export class RunningImage implements RegisterImage {
   control(name: ControlName): bigint {
     if (name === 'RIP') return this.cpu.rip;
     if (name === 'RFLAGS') return BigInt(this.cpu.rflags);
-    if (name === 'CR8') return BigInt(this.taskPriority.taskPriority);
+    if (name === 'CR8') return BigInt(this.cpu.taskPriority.read());
     return this.cpu.field(RUNNING_CONTROL[name] ?? 0);
   }
   setControl(name: ControlName, value: bigint): string | undefined {
@@ -90,7 +87,7 @@ export class RunningImage implements RegisterImage {
       // A shadow belonged to the instruction that would have come next.
       this.cpu.setField32(BOUNDARY.interruptibility, this.cpu.field32(BOUNDARY.interruptibility) & ~BLOCKING.SHADOW);
     } else if (name === 'RFLAGS') this.cpu.rflags = Number(value & 0x3f_7fd5n);
-    else if (name === 'CR8') this.taskPriority.taskPriority = Number(value & 15n);
+    else if (name === 'CR8') this.cpu.taskPriority.write(Number(value & 15n));
     else this.cpu.setField(RUNNING_CONTROL[name] ?? 0, value);
     if (isTranslation(name)) this.cpu.mmu.flush(true);
     this.cpu.mmu.contextChanged();

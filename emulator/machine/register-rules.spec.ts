@@ -15,7 +15,7 @@ function paePaging(): Fixture & { readonly image: RunningImage } {
     memory.write64(FIRST + i * 8, BigInt(0x1_0000 + i * 0x1000) | 1n);
     memory.write64(SECOND + i * 8, BigInt(0x2_0000 + i * 0x1000) | 1n);
   }
-  const image = new RunningImage(cpu, { taskPriority: 0 });
+  const image = new RunningImage(cpu);
   assert.equal(image.setControl('CR3', BigInt(FIRST)), undefined);
   assert.equal(image.setControl('CR4', 0x20n), undefined);
   assert.equal(image.setControl('CR0', 0x8000_0011n), undefined);
