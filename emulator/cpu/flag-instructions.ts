@@ -6,7 +6,8 @@ import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { raise, VECTOR } from './faults';
 import { hasVirtualInterrupts, ioPrivilege, isVirtual8086 } from './modes';
 import type { Processor } from './processor';
-import { setStackPointer, StackReader } from './stack';
+import { RSP } from './registers';
+import { currentStack, setStackPointer, StackReader, StackWriter } from './stack';
 
 const ARITHMETIC = RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF;
 
@@ -83,5 +84,23 @@ function popf(cpu: Processor, insn: DecodedRecord): ColdResult {
   cpu.mmu.contextChanged();
   return COLD.LEAVE;
 }
+
+/** PUSHF in virtual-8086 mode: IOPL 3, or CR4.VME and 16 bits, where VIF stands for IF and IOPL reads as 3. */
+function pushVirtualFlags(cpu: Processor, insn: DecodedRecord): ColdResult {
+  const size = insn.size === 1 ? 2 : insn.size;
+  let image = cpu.rflags & ~(RFLAGS.VM | RFLAGS.RF);
+  if (ioPrivilege(cpu) < 3) {
+    if (size !== 2 || !hasVirtualInterrupts(cpu)) raise(VECTOR.GP, 0);
+    image = (image & ~RFLAGS.IF) | RFLAGS.IOPL | (image & RFLAGS.VIF ? RFLAGS.IF : 0);
+  }
+  const stack = new StackWriter(cpu, currentStack(cpu), cpu.gpr(RSP), size);
+  stack.push(image >>> 0);
+  stack.check(true, () => raise(VECTOR.SS, 0));
+  stack.commit();
+  setStackPointer(cpu, stack.pointer);
+  return COLD.NEXT;
+}
+
+export const FLAG_ASSISTS: Readonly<Record<string, ColdInstruction>> = { pushf: pushVirtualFlags };
 
 export const FLAG_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = { cli, sti, popf };

@@ -34,6 +34,7 @@ import {
 
 /** VM and RF, which PUSHF stores as 0. */
 const VM_AND_RF = 0x3_0000;
+const VM = 0x2_0000;
 
 export const push: Semantic = (c, shape) => {
   const size = operandWidth(shape);
@@ -54,10 +55,18 @@ export const pop: Semantic = (c, shape) => {
   if (shape.form === 'R') c.setReg('d', size, value);
 };
 
+/** PUSHF; in virtual-8086 mode IOPL and VME decide, which is the assist's business. */
 export const pushFlags: Semantic = (c, shape) => {
-  const system = and32(c.systemFlags(), i32(~VM_AND_RF));
-  const image = c.hold(extendU(or32(arithmeticImage(c), system)));
+  const { f } = c;
+  const system = c.hold32(c.systemFlags());
+  if (shape.size !== 8) {
+    f.if(and32(system, i32(VM)));
+    c.cold();
+    f.else();
+  }
+  const image = c.hold(extendU(or32(arithmeticImage(c), and32(system, i32(~VM_AND_RF)))));
   pushValue(c, shape, operandWidth(shape), image);
+  if (shape.size !== 8) f.end();
 };
 
 export const leave: Semantic = (c, shape) => {
