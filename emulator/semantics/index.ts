@@ -9,6 +9,7 @@ import * as flags from './flag-instructions';
 import * as logic from './logic';
 import * as moves from './moves';
 import * as multiply from './multiply';
+import { PACKED_INTEGER_SEMANTICS } from './packed-integers';
 import * as shifts from './shifts';
 import * as stack from './stack';
 import * as strings from './strings';
@@ -107,4 +108,6 @@ export const SEMANTICS: Readonly<Record<string, Semantic>> = {
 };
 
 /** Every warm instruction, likewise. */
-export const WARM_SEMANTICS: Readonly<Record<string, WarmSemantic>> = {};
+export const WARM_SEMANTICS: Readonly<Record<string, WarmSemantic>> = {
+  ...PACKED_INTEGER_SEMANTICS,
+};

@@ -55,6 +55,4 @@ export interface InstructionRow {
   readonly unit?: Unit;
   /** CPUID feature without which the encoding is undefined; absent: every processor has it. */
   readonly feature?: CpuFeature;
-  /** A memory operand of 16 or 32 bytes must be aligned to its size, else #GP(0). */
-  readonly aligned?: boolean;
 }

@@ -3,6 +3,7 @@ import { ARITHMETIC_ROWS } from './instructions/arithmetic';
 import { CONTROL_TRANSFER_ROWS } from './instructions/control-transfer';
 import { DATA_TRANSFER_ROWS } from './instructions/data-transfer';
 import { FLAGS_AND_HINTS_ROWS } from './instructions/flags-and-hints';
+import { PACKED_INTEGER_ROWS } from './instructions/packed-integer';
 import { SHIFT_AND_BIT_ROWS } from './instructions/shift-and-bit';
 import { STRING_AND_PORT_ROWS } from './instructions/string';
 import { SYSTEM_ROWS } from './instructions/system';
@@ -18,6 +19,7 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
   ...FLAGS_AND_HINTS_ROWS,
   ...SYSTEM_ROWS,
   ...VMX_ROWS,
+  ...PACKED_INTEGER_ROWS,
 ];
 
 /** The row of UD2, which also stands for whatever is not in the table. */

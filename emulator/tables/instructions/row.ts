@@ -8,7 +8,6 @@ export interface RowOptions {
   readonly mode?: ModeValidity;
   readonly unit?: Unit;
   readonly feature?: CpuFeature;
-  readonly aligned?: boolean;
 }
 
 export const LOCK: RowOptions = { lock: true };
