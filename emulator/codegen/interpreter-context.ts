@@ -1,11 +1,13 @@
 import type { EmitContext } from '../semantics/context';
 import { RECORD, RECORD_SIZE } from '../decode/record';
-import { PSEUDO, RIP, SCRATCH, SEGMENT, SEGMENTS, SEGMENT_SIZE } from '../state/layout';
+import { CONTROL, PSEUDO, RIP, SCRATCH, SEGMENT, SEGMENTS, SEGMENT_SIZE } from '../state/layout';
 import { VECTOR } from '../cpu/faults';
+import { CR4 } from '../tables/control-registers';
 import { EXIT } from './exits';
 import {
   add,
   add32,
+  and32,
   call,
   eq,
   eq32,
@@ -103,12 +105,13 @@ export class InterpreterContext extends RecordContext implements EmitContext {
   checkTarget(target: Expr): void {
     const { f } = this;
     // Near transfers have operand size 8 in 64-bit mode and only there.
-    const bad =
-      this.shape.size === 8
-        ? ne(shrS(shl(target, i64(16)), i64(16)), target)
-        : gtU(target, load32U(i32(0), SEGMENTS + CS * SEGMENT_SIZE + SEGMENT.limit));
-    f.if(bad);
+    const long = this.shape.size === 8;
+    const beyond = (width: Expr): Expr => ne(shrS(shl(target, width), width), target);
+    f.if(long ? beyond(i64(64 - 48)) : gtU(target, load32U(i32(0), SEGMENTS + CS * SEGMENT_SIZE + SEGMENT.limit)));
+    // Few targets are beyond 48 bits: only for them is it asked whether linear addresses have 57.
+    if (long) f.if(beyond(select(i64(64 - 57), i64(64 - 48), and32(loadI32(i32(0), CONTROL.cr4), i32(CR4.LA57)))));
     this.raiseWith(VECTOR.GP, 0);
+    if (long) f.end();
     f.end();
   }
   jump(target: Expr): void {

@@ -145,7 +145,7 @@ function systemDescriptor(cpu: Processor, selector: number, types: readonly numb
   if (!descriptor.present) raise(VECTOR.NP, code);
   if (!cpu.longMode) return descriptor;
   const base = readWideBase(cpu, descriptor);
-  if (base === undefined || !cpu.isCanonical(base)) raise(VECTOR.GP, code);
+  if (base === undefined || !cpu.isCanonicalBase(base)) raise(VECTOR.GP, code);
   return { ...descriptor, base };
 }
 

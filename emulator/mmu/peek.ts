@@ -63,8 +63,7 @@ const LEVELS_LONG: readonly Level[] = [
   { shift: 21n, bits: 9n, large: true },
   { shift: 12n, bits: 9n, large: false },
 ];
-/** Bits of a linear address that 4-level paging translates. */
-const LONG_LINEAR_BITS = Number(LEVELS_LONG[0].shift + LEVELS_LONG[0].bits);
+const LEVELS_LA57: readonly Level[] = [{ shift: 48n, bits: 9n, large: false }, ...LEVELS_LONG];
 const LEVELS_PAE: readonly Level[] = [{ shift: 30n, bits: 2n, large: false }, ...LEVELS_LONG.slice(2)];
 
 function walk(
@@ -74,14 +73,17 @@ function walk(
   linear: bigint,
 ): bigint | undefined {
   const long = (space.efer & BigInt(EFER.LMA)) !== 0n;
+  const la57 = (space.cr4 & BigInt(CR4.LA57)) !== 0n;
   const address = long ? BigInt.asUintN(64, linear) : linear & 0xffff_ffffn;
   if ((space.cr0 & BigInt(CR0.PG)) === 0n) return address;
-  if (long && !isCanonical(address, LONG_LINEAR_BITS)) return undefined;
+  if (long && !isCanonical(address, la57 ? 57 : 48)) return undefined;
   const pae = long || (space.cr4 & BigInt(CR4.PAE)) !== 0n;
   const entrySize = pae ? 8 : 4;
   const large4M = (space.cr4 & BigInt(CR4.PSE)) !== 0n;
   const levels: readonly Level[] = long
-    ? LEVELS_LONG
+    ? la57
+      ? LEVELS_LA57
+      : LEVELS_LONG
     : pae
       ? LEVELS_PAE
       : [

@@ -11,7 +11,7 @@ export const IMPLEMENTED: ReadonlySet<CpuFeature> = new Set(
   words(`
     de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36
     vmx cx16 x2apic tsc_deadline
-    fsgsbase tsc_adjust smep smap
+    fsgsbase tsc_adjust smep smap pcid invpcid la57 pku lam
     lahf syscall nx pdpe1gb rdtscp lm invariant_tsc
   `),
 );

@@ -1,5 +1,5 @@
 import { ACTIVITY } from './boundary-state';
-import { CR4_IMPLEMENTED } from './control-registers';
+import { cr4Implemented } from './control-registers';
 import type { CpuModel } from './cpu-models';
 import { fieldAt, fieldIndex, VMCS_FIELDS, VMCS_LAYOUT } from './vmcs-fields';
 import { control, CONTROL_WORDS, implementedMask } from './vmx-controls';
@@ -103,8 +103,8 @@ const WORD_MSRS: Readonly<
   vmfunc: { msr: VMX_MSR.VMFUNC, truth: VMX_MSR.VMFUNC },
 };
 
-/** All capability MSRs of a processor model, by index. The models differ in nothing that VMX reports. */
-export function capabilities(_model: CpuModel): ReadonlyMap<number, bigint> {
+/** All capability MSRs of a processor model, by index. The models differ in what CR4 may be. */
+export function capabilities(model: CpuModel): ReadonlyMap<number, bigint> {
   const msrs = new Map<number, bigint>();
   msrs.set(VMX_MSR.BASIC, BigInt(VMCS_REVISION) | BASIC);
   for (const info of CONTROL_WORDS) {
@@ -123,7 +123,7 @@ export function capabilities(_model: CpuModel): ReadonlyMap<number, bigint> {
   msrs.set(VMX_MSR.CR0_FIXED0, CR0_FIXED0);
   msrs.set(VMX_MSR.CR0_FIXED1, CR0_FIXED1);
   msrs.set(VMX_MSR.CR4_FIXED0, CR4_VMXE);
-  msrs.set(VMX_MSR.CR4_FIXED1, CR4_IMPLEMENTED);
+  msrs.set(VMX_MSR.CR4_FIXED1, cr4Implemented(model.features));
   msrs.set(
     VMX_MSR.EPT_VPID_CAP,
     EPT_VPID_CAPABILITIES.reduce((bits, { bit, implemented }) => bits | (implemented ? 1n << BigInt(bit) : 0n), 0n),

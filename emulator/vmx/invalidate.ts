@@ -38,7 +38,7 @@ export function invalidateVpid(vmx: VmxContext, insn: DecodedRecord): ColdResult
   const [low, linear] = readDescriptor(cpu, insn);
   if (low >> 16n !== 0n) return vmFail(vmx, VM_ERROR.INVALID_OPERAND);
   if (type !== INVVPID.ALL && low === 0n) return vmFail(vmx, VM_ERROR.INVALID_OPERAND);
-  if (type === INVVPID.ADDRESS && !cpu.isCanonical(linear)) {
+  if (type === INVVPID.ADDRESS && !cpu.isCanonicalBase(linear)) {
     return vmFail(vmx, VM_ERROR.INVALID_OPERAND);
   }
   cpu.mmu.flushVpid(type === INVVPID.ALL ? undefined : Number(low));

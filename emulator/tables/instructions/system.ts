@@ -25,6 +25,7 @@ export const SYSTEM_ROWS: readonly InstructionRow[] = [
   cold('0F 01 /4', 'SMSW', 'Ev', 'v', 'smsw'),
   cold('0F 01 /6', 'LMSW', 'Ew', 'w', 'lmsw', ENDS),
   cold('0F 01 /7 mem', 'INVLPG', 'Mb', 'n', 'invlpg', ENDS),
+  cold('66 0F 38 82 /r mem', 'INVPCID', 'Gn Mdq', 'n', 'invpcid', { ...ENDS, feature: 'invpcid' }),
   cold('0F 02 /r', 'LAR', 'Gv Ew', 'v', 'lar'),
   cold('0F 03 /r', 'LSL', 'Gv Ew', 'v', 'lsl'),
   cold('63 /r', 'ARPL', 'Ew Gw', 'w', 'arpl', LEGACY),
@@ -50,8 +51,10 @@ export const SYSTEM_ROWS: readonly InstructionRow[] = [
 
   cold('NP 0F 01 C8', 'MONITOR', '', '-', 'monitor'),
   cold('NP 0F 01 C9', 'MWAIT', '', '-', 'mwait', ENDS),
-  cold('NP 0F 01 CA', 'CLAC', '', '-', 'clac', ENDS),
-  cold('NP 0F 01 CB', 'STAC', '', '-', 'stac', ENDS),
+  cold('NP 0F 01 CA', 'CLAC', '', '-', 'clac', { ...ENDS, feature: 'smap' }),
+  cold('NP 0F 01 CB', 'STAC', '', '-', 'stac', { ...ENDS, feature: 'smap' }),
+  cold('NP 0F 01 EE', 'RDPKRU', '', '-', 'rdpkru', { feature: 'pku' }),
+  cold('NP 0F 01 EF', 'WRPKRU', '', '-', 'wrpkru', { feature: 'pku' }),
   cold('NP 0F 01 D0', 'XGETBV', '', '-', 'xgetbv'),
   cold('NP 0F 01 D1', 'XSETBV', '', '-', 'xsetbv', ENDS),
 ];

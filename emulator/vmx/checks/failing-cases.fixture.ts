@@ -13,7 +13,7 @@ export interface FailingCase {
   readonly limits?: Partial<EntryLimits>;
 }
 
-const UNCANONICAL = 0x8000_0000_0000n;
+const UNCANONICAL = 0x100_0000_0000_0000n;
 const BEYOND = 1n << 40n;
 const PRIMARY = 0x8400_6172n;
 const TERTIARY = PRIMARY | 0x2_0000n;
@@ -204,7 +204,7 @@ const GUEST: Readonly<Record<string, FailingCase>> = {
   'guest-gdtr-limit': real({ GUEST_GDTR_LIMIT: 0x1_0000n }),
   'guest-idtr-limit': real({ GUEST_IDTR_LIMIT: 0x1_0000n }),
   'guest-rip-32': real({ GUEST_RIP: 1n << 32n, GUEST_CS_AR: 0xc09bn }),
-  'guest-rip-64': real({ GUEST_RIP: 1n << 48n }),
+  'guest-rip-64': real({ GUEST_RIP: 1n << 57n }),
   'guest-rflags-reserved': real({ GUEST_RFLAGS: 0n }),
   'guest-rflags-vm': real({ GUEST_RFLAGS: 0x2_0002n }),
   'guest-rflags-if': inject(0x20n),

@@ -12,7 +12,10 @@ export interface Mask {
 /** What a processor allows, taken once from its capability MSRs. */
 export interface EntryLimits {
   readonly physicalBits: number;
+  /** The largest width of linear addresses, whatever CR4.LA57 is. */
   readonly linearBits: number;
+  /** CR3 may have LAM_U48 and LAM_U57. */
+  readonly lam: boolean;
   readonly controls: Readonly<Record<ControlWord, { readonly mustBeOne: Mask; readonly mayBeOne: Mask }>>;
   readonly cr0: { readonly mustBeOne: Mask; readonly mayBeOne: Mask };
   readonly cr4: { readonly mustBeOne: Mask; readonly mayBeOne: Mask };
@@ -48,7 +51,8 @@ export function entryLimits(model: CpuModel, msrs: ReadonlyMap<number, bigint>):
   });
   return {
     physicalBits: model.physicalBits,
-    linearBits: model.linearBits,
+    linearBits: model.features.has('la57') ? 57 : 48,
+    lam: model.features.has('lam'),
     controls: Object.fromEntries(words) as EntryLimits['controls'],
     cr0: { mustBeOne: mask(msr(VMX_MSR.CR0_FIXED0)), mayBeOne: mask(msr(VMX_MSR.CR0_FIXED1)) },
     cr4: { mustBeOne: mask(msr(VMX_MSR.CR4_FIXED0)), mayBeOne: mask(msr(VMX_MSR.CR4_FIXED1)) },

@@ -1,6 +1,6 @@
 import { bitNames } from '../../tables/vmx/register-bits';
 import type { NamedRegister } from '../../tables/vmx/register-bits';
-import { hexOf, nameOf, withinPhysical } from './check';
+import { hexOf, nameOf } from './check';
 import type { CheckRow } from './check';
 import type { Mask, VmcsReader } from './reader';
 
@@ -59,15 +59,18 @@ export interface Condition {
 const ALWAYS: Condition = { test: () => true, words: '', fields: [] };
 const lead = (when: Condition): string => (when.words === '' ? '' : `${when.words}, `);
 
-/** CR3 has no bit beyond the physical-address width. */
+/** CR3 bits 62 and 61, LAM_U48 and LAM_U57, in its high word. */
+const LAM_USER_HIGH = 0x6000_0000;
+
+/** CR3 has no bit beyond the physical-address width, but those of LAM where the processor has it. */
 export function cr3Width(id: string, encoding: number): CheckRow {
   const name = nameOf(encoding);
   return {
     id,
     fields: [encoding],
-    holds: (v) => withinPhysical(v, encoding),
-    rule: `Bits of ${name} beyond the physical-address width are 0.`,
-    required: (v) => `bits 63:${v.limits.physicalBits} of ${name} = 0`,
+    holds: (v) => (v.high32(encoding) & ~(v.limits.lam ? LAM_USER_HIGH : 0)) >>> 0 < 2 ** (v.limits.physicalBits - 32),
+    rule: `Bits of ${name} beyond the physical-address width are 0 (but bits 62:61 with linear-address masking).`,
+    required: (v) => `bits 63:${v.limits.physicalBits} of ${name} = 0${v.limits.lam ? ', 62:61 apart' : ''}`,
     actual: (v) => `${name} = ${hexOf(v, encoding)}`,
     remedy: `Write the physical address of the top-level paging structure to ${name}; bit 63 is only for MOV to CR3.`,
   };
