@@ -1,3 +1,4 @@
+import { ACPI_BASE, acpiTables } from './acpi-tables';
 import type { Processor } from '../cpu/processor';
 import { SEG } from '../cpu/processor';
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, RAM_BASE } from '../state/layout';
@@ -53,9 +54,11 @@ const CR0 = { PE: 0x1n, ET: 0x10n, PG: 0x8000_0000n } as const;
 const CR4_PAE = 0x20n;
 const EFER_LONG = 0x500n;
 
-/** Carries a load out on a machine that has just been reset. The caller then lets the MMU take up the new control registers. */
-export function placeImage(cpu: Processor, image: LoadedImage): void {
+/** Puts firmware's tables and an image into a machine that has just been reset. The caller then lets the MMU take up the new control registers. */
+export function placeImage(cpu: Processor, image: LoadedImage, processors = 1): void {
   const { memory } = cpu;
+  const tables = acpiTables(processors);
+  if (memory.isRam(ACPI_BASE, tables.length)) memory.writeBytes(ACPI_BASE, tables);
   for (const piece of image.pieces) {
     memory.writeBytes(piece.physical, piece.bytes);
     const rest = piece.length - piece.bytes.length;

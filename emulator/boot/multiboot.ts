@@ -27,7 +27,8 @@ const SEARCH_LIMIT = 8192;
 const HEADER_SIZE = 12;
 const ADDRESS_HEADER_SIZE = 32;
 
-/** Header flags. Of 15:0, which must be obeyed, 0 aligns modules, 1 asks for the memory map, 2 prefers a video mode. */
+/** Header flags. Of 15:0, which must be obeyed, 0 aligns modules, 1 asks for the memory map, 2 for what is known of the display. */
+const WANTS_DISPLAY = 0x4;
 const HAS_ADDRESSES = 0x1_0000;
 const UNKNOWN_REQUIREMENTS = 0xfff8;
 
@@ -39,12 +40,19 @@ const INFO = {
   modules: 0x8,
   map: 0x40,
   loaderName: 0x200,
+  framebuffer: 0x1000,
 } as const;
+/** What a PC shows without a video mode set: memory for 25 lines of 80 characters with attributes. Nobody looks at it. */
+const TEXT_SCREEN = { address: 0xb_8000, pitch: 160, columns: 80, lines: 25, bits: 16, type: 2 } as const;
 const MAP_ENTRY_SIZE = 24;
 const MODULE_ENTRY_SIZE = 16;
 const NO_BOOT_DEVICE = 0x8000_ffff;
 const LOADER_NAME = 'Strata';
 const BOOT_STACK = 0x7c00;
+
+/** e_type of what can be loaded. */
+const ET_EXEC = 2;
+const ET_DYN = 3;
 
 /** Longest command line, with its terminating zero. */
 export const MAX_CMDLINE = 4096;
@@ -84,7 +92,7 @@ export function loadMultiboot(bytes: Uint8Array, options: BootOptions): LoadResu
   const loaded = header.flags & HAS_ADDRESSES ? placeByHeader(bytes, header, plan, name) : placeElf(bytes, plan, name);
   if (typeof loaded === 'string') return failed(loaded);
 
-  const info = placeInfo(plan, options);
+  const info = placeInfo(plan, options, (header.flags & WANTS_DISPLAY) !== 0);
   if (typeof info === 'string') return failed(info);
   const gdt = plan.putGdt();
   if (!gdt) return failed(noRoom(name, 'the boot descriptor table'));
@@ -151,6 +159,9 @@ function placeElf(bytes: Uint8Array, plan: MemoryPlan, name: string): Placed | s
   const result = readElf(bytes, name);
   if (!result.ok) return result.error;
   const { elf } = result;
+  if (elf.type !== ET_EXEC && elf.type !== ET_DYN) {
+    return `${name}: the ELF file is of type ${elf.type}, not an executable (2) or position-independent one (3); link it.`;
+  }
   for (const segment of elf.segments) {
     const data = bytes.subarray(segment.offset, segment.offset + segment.fileSize);
     const error = plan.place(`ELF segment ${segment.index}`, segment.physical, segment.memorySize, data);
@@ -164,7 +175,7 @@ function placeElf(bytes: Uint8Array, plan: MemoryPlan, name: string): Placed | s
 }
 
 /** Places modules, strings and tables, and the information structure itself; gives its address, or an error as a sentence. */
-function placeInfo(plan: MemoryPlan, options: BootOptions): number | string {
+function placeInfo(plan: MemoryPlan, options: BootOptions, withDisplay: boolean): number | string {
   const { name } = options;
   const cmdline = cString(options.cmdline, `${name}: the command line`);
   if (typeof cmdline === 'string') return cmdline;
@@ -196,7 +207,8 @@ function placeInfo(plan: MemoryPlan, options: BootOptions): number | string {
   const view = new DataView(bytes.buffer);
   const put = (at: number, value: number): void => view.setUint32(at, value, true);
 
-  put(0, INFO.memory | INFO.bootDevice | INFO.cmdline | INFO.modules | INFO.map | INFO.loaderName);
+  const always = INFO.memory | INFO.bootDevice | INFO.cmdline | INFO.modules | INFO.map | INFO.loaderName;
+  put(0, always | (withDisplay ? INFO.framebuffer : 0));
   put(4, Math.min(options.memory, LOW_END) >>> 10);
   put(8, Math.max(options.memory - HIGH_START, 0) >>> 10);
   put(12, NO_BOOT_DEVICE);
@@ -206,6 +218,14 @@ function placeInfo(plan: MemoryPlan, options: BootOptions): number | string {
   put(44, map.length * MAP_ENTRY_SIZE);
   put(48, base + mapOffset);
   put(64, base + nameOffset);
+  if (withDisplay) {
+    put(88, TEXT_SCREEN.address);
+    put(96, TEXT_SCREEN.pitch);
+    put(100, TEXT_SCREEN.columns);
+    put(104, TEXT_SCREEN.lines);
+    bytes[108] = TEXT_SCREEN.bits;
+    bytes[109] = TEXT_SCREEN.type;
+  }
 
   map.forEach((range, index) => {
     const at = mapOffset + index * MAP_ENTRY_SIZE;
