@@ -4,7 +4,7 @@ import type { DecodedRecord } from '../decode/decoded-record';
 import { CONTROL, FLAGS, GPR, RIP, SCRATCH, SEGMENT, SEGMENTS, SEGMENT_SIZE, MACHINE, PSEUDO } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
 import type { CpuModel } from '../tables/cpu-models';
-import { isCanonical } from '../mmu/canonical';
+import { isCanonical, linearBitsOf } from '../mmu/canonical';
 import type { Mmu } from '../mmu/mmu';
 import type { Intercepts } from './intercepts';
 import type { FaultStep } from '../api';
@@ -128,9 +128,20 @@ export class Processor {
     return (this.access(SEG.SS) >> 5) & 3;
   }
 
-  /** Canonical in this processor's linear-address width. */
+  /** Linear-address width in bits: 57 with 5-level paging, else 48. */
+  get linearBits(): 48 | 57 {
+    return linearBitsOf(this.field32(CONTROL.cr4));
+  }
+  /** Canonical in the present linear-address width. */
   isCanonical(address: bigint): boolean {
-    return isCanonical(address, this.model.linearBits);
+    return isCanonical(address, this.linearBits);
+  }
+  /**
+   * Canonical in the largest width this processor has, whatever CR4.LA57 is: what segment and descriptor-table bases, MSRs that hold
+   * addresses, and the operands of invalidations must be.
+   */
+  isCanonicalBase(address: bigint): boolean {
+    return isCanonical(address, this.model.features.has('la57') ? 57 : 48);
   }
 
   // Control registers

@@ -102,7 +102,7 @@ const loadTable =
     const newLimit = cpu.mmu.read(operandLinear(cpu, insn, 2, false), 2);
     let newBase = cpu.mmu.read(operandLinear(cpu, insn, wide, false, 2n), wide);
     if (!cpu.is64Bit && insn.size === 2) newBase &= 0xff_ffffn;
-    if (!cpu.isCanonical(newBase)) raise(VECTOR.GP, 0);
+    if (!cpu.isCanonicalBase(newBase)) raise(VECTOR.GP, 0);
     cpu.setField(base, newBase);
     cpu.setField32(limit, Number(newLimit));
     return COLD.LEAVE;
@@ -172,7 +172,7 @@ const writeBase =
   (cpu, insn) => {
     requireFsGsBase(cpu);
     const value = readRegister(cpu, insn.s, insn.size);
-    if (!cpu.isCanonical(value)) raise(VECTOR.GP, 0);
+    if (!cpu.isCanonicalBase(value)) raise(VECTOR.GP, 0);
     cpu.setBase(segment, value);
     return COLD.NEXT;
   };
