@@ -1,8 +1,8 @@
+import { admitsMemory, isMemoryOnly, isRegisterOnly } from '../../emulator/decode/compiled-row';
 import type { InstructionRow } from '../../emulator/tables/instruction-types';
 import { LAYOUT } from './case';
 import { dataAddress, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, type Draft } from './draft';
 import type { Random } from './random';
-import { admitsMemory, isMemoryOnly, isRegisterOnly } from './rows';
 
 const STRINGS = new Set(['movs', 'stos', 'lods', 'cmps', 'scas']);
 const SCANS = new Set(['bsf', 'bsr', 'tzcnt', 'lzcnt', 'popcnt']);
@@ -222,7 +222,7 @@ export class Assembly {
     }
     if (key === 'cmpxchg16b' && !random.oneIn(8)) target &= ~15n;
     if (row.unit === 'sse' || row.unit === 'avx') {
-      const misaligned = row.aligned === true || row.unit === 'sse' ? random.oneIn(8) : random.oneIn(2);
+      const misaligned = row.unit === 'sse' ? random.oneIn(8) : random.oneIn(2);
       if (!misaligned) target &= random.oneIn(2) ? ~31n : ~15n;
     }
     // Hosts may refuse locked accesses that cross cache lines.
