@@ -2,16 +2,17 @@ import { CodeCache, type CodeMode } from '../../emulator/codegen/code-cache';
 import { EXIT } from '../../emulator/codegen/exits';
 import { generateInterpreter, instantiateInterpreter, type RunFunction } from '../../emulator/codegen/interpreter';
 import type { ColdInstruction } from '../../emulator/cpu/cold';
+import { ASSISTS } from '../../emulator/cpu/assists';
 import { COLD } from '../../emulator/cpu/cold-table';
 import { PENDING_KIND, raise, VECTOR } from '../../emulator/cpu/faults';
 import { NO_VMX } from '../../emulator/cpu/no-vmx.fixture';
 import { Processor, SEG } from '../../emulator/cpu/processor';
 import { resetProcessor } from '../../emulator/cpu/reset';
-import { SHAPES } from '../../emulator/decode/shapes';
+import { FIRST_WARM_SHAPE, SHAPES } from '../../emulator/decode/shapes';
 import { CodeModes } from '../../emulator/machine/code-modes';
 import { Host } from '../../emulator/machine/interpreter-host';
 import { MemoryAccess } from '../../emulator/mmu/access';
-import { SEMANTICS } from '../../emulator/semantics/index';
+import { SEMANTICS, WARM_SEMANTICS } from '../../emulator/semantics/index';
 import { BOUNDARY, CONTROL, GPR, MXCSR, PENDING, RAM_BASE, X87, YMM } from '../../emulator/state/layout';
 import { MachineMemory, PAGE } from '../../emulator/state/memory';
 import { CPU_FEATURES } from '../../emulator/tables/cpuid-features';
@@ -54,7 +55,7 @@ const EVERYTHING: CpuModel = {
 /** INT3 ends a snippet. */
 const endSnippet: ColdInstruction = () => raise(VECTOR.BP);
 const COLD_BY_ROW = INSTRUCTIONS.map(({ semantic: { kind, key } }) =>
-  kind === 'cold' ? (key === 'int3' ? endSnippet : COLD[key]) : undefined,
+  kind === 'cold' ? (key === 'int3' ? endSnippet : COLD[key]) : ASSISTS[key],
 );
 
 /** A processor in 64-bit user mode, as an operating system would have set it up, in an address space that holds only what the harness maps. */
@@ -62,7 +63,7 @@ export class EmulatedProcessor {
   private readonly memory = new MachineMemory(RAM_SIZE);
   private readonly cpu = new Processor(this.memory, EVERYTHING);
   private readonly access = new MemoryAccess(this.cpu);
-  private readonly code = new CodeCache(this.memory, this.access);
+  private readonly code = new CodeCache(this.memory, this.access, (feature) => this.cpu.model.features.has(feature));
   private readonly modes = new CodeModes();
   private readonly host: Host;
   private readonly run: RunFunction;
@@ -83,7 +84,9 @@ export class EmulatedProcessor {
       crossingHolds: (record) => code.crossingHolds(record, this.mode),
     });
     this.run = instantiateInterpreter(
-      new WebAssembly.Module(generateInterpreter(SHAPES, SEMANTICS)),
+      new WebAssembly.Module(
+        generateInterpreter({ shapes: SHAPES, firstWarm: FIRST_WARM_SHAPE, hot: SEMANTICS, warm: WARM_SEMANTICS }),
+      ),
       memory,
       this.host,
     );

@@ -33,11 +33,6 @@ const reasonAgainst = ({ semantic: { kind, key }, unit, feature, ...row }: Instr
 /** Rows that execute in 64-bit user mode, and whose outcome is the same on every processor that has them. */
 export const TESTED_ROWS: readonly InstructionRow[] = INSTRUCTIONS.filter((row) => reasonAgainst(row) === undefined);
 
-/** What an operand code of the opcode map admits. */
-export const admitsMemory = (code: string): boolean => /^[EMOWQ][a-z]?|\/M|^vm/.test(code);
-export const isMemoryOnly = (code: string): boolean => /^([MO]|vm)/.test(code);
-export const isRegisterOnly = (code: string): boolean => /^[UN][a-z]/.test(code);
-
 /** How a row is named for people and for `--rows`. */
 export const rowName = (row: InstructionRow): string => `${row.mnemonic} ${row.operands.join(',')} (${row.opcode})`;
 
