@@ -42,12 +42,19 @@ export class Processor {
   nmiUnblockedBy: bigint | undefined;
   /** The instruction just executed was an INT n: no single-step trap follows it. */
   trapSuppressed = false;
+  /** FERR#: an x87 exception is pending and CR0.NE is 0. The platform makes IRQ 13 of it. */
+  numericError: () => void = () => undefined;
   /** MSRs that other units implement (x2APIC, VMX capabilities), asked before the MSR table. */
   readonly msrHooks: MsrHook[] = [];
 
+  /** Set by PAUSE and its kin where there are several processors: the turn of this one is over. */
+  yielding = false;
+
+  /** @param processors how many the machine has */
   constructor(
     readonly memory: MachineMemory,
     readonly model: CpuModel,
+    readonly processors = 1,
   ) {}
 
   get number(): number {
