@@ -366,7 +366,7 @@ export class Decoder {
           address: implicitAddress(row, address, this.mode.stackSize === 8 ? 3 : this.mode.stackSize >> 1),
           repeat: repeatOf(row, this.repeat),
           segmented: implicitSegmented(row, mode.flat, based),
-          indexed: indexed && (isAddressedRaw(row) || (row.accesses && direct)),
+          indexed: row.warm ? memory : indexed && (isAddressedRaw(row) || (row.accesses && direct)),
         })
       : COLD_SHAPE;
     out.shape = SHAPES[out.shapeIndex];

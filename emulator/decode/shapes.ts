@@ -226,8 +226,12 @@ export const shapeIndex = (shape: Shape): number => {
 };
 
 /** Index in SHAPES of a row in a variant that decoding met. */
-export const variantIndex = (row: CompiledRow, variant: Variant): number =>
-  row.hot ? (indexOfNumber.get(shapeNumber(row, variant)) ?? COLD_SHAPE) : COLD_SHAPE;
+export const variantIndex = (row: CompiledRow, variant: Variant): number => {
+  if (!row.hot) return COLD_SHAPE;
+  const index = indexOfNumber.get(shapeNumber(row, variant));
+  if (index === undefined) throw new Error(`no handler for ${row.row.mnemonic} ${row.row.opcode}`);
+  return index;
+};
 
 /** Index in SHAPES of the shape of cold instructions. */
 export const COLD_SHAPE = 0;
