@@ -1,7 +1,7 @@
 /** Bit tests, bit scans and BSWAP. */
 import { type Expr, add, and, clz, ctz, i64, ne, or, rotl, select, shl, shrS, shrU, sub, xor } from '../codegen/expr';
 import { ACCESS } from '../codegen/exits';
-import type { EmitContext, Semantic } from './context';
+import type { EmitContext, OperandContext, Semantic } from './context';
 import { setCarryOfBitTest, setLogicFlags } from './flag-emitters';
 import type { Shape } from './shape';
 
@@ -67,7 +67,7 @@ export const scanForward = bitScan(ctz);
 export const scanReverse = bitScan((value) => sub(i64(63), clz(value)));
 
 /** All eight bytes reversed. */
-function reverseBytes(c: EmitContext, value: Expr): Expr {
+export function reverseBytes(c: OperandContext, value: Expr): Expr {
   const swap = (x: Expr, mask: bigint, distance: number): Expr =>
     c.hold(or(shl(and(x, i64(mask)), i64(distance)), and(shrU(x, i64(distance)), i64(mask))));
   const bytes = swap(value, 0x00ff_00ff_00ff_00ffn, 8);

@@ -36,14 +36,14 @@ import {
   xor32,
 } from '../codegen/expr';
 import type { FunctionBuilder } from '../codegen/function-builder';
-import type { EmitContext } from './context';
+import type { OperandContext } from './context';
 import { AF, CF, KIND, KIND_BIT, OF, PF, SF, ZF } from './flags';
 import type { Size } from './shape';
 import { sizeIndex } from './widths';
 
 const INVERT = KIND_BIT.INVERT_SF | KIND_BIT.INVERT_PF;
 
-function setAll(c: EmitContext, kind: Expr, a: Expr, b: Expr, r: Expr): void {
+function setAll(c: OperandContext, kind: Expr, a: Expr, b: Expr, r: Expr): void {
   c.setFlag('kind', kind);
   c.setFlag('a', a);
   c.setFlag('b', b);
@@ -53,22 +53,22 @@ function setAll(c: EmitContext, kind: Expr, a: Expr, b: Expr, r: Expr): void {
 // Setting. All operands are held, sign-extended from the operand size.
 
 /** Flags of `a - b = r`. */
-export function setSubFlags(c: EmitContext, a: Expr, b: Expr, r: Expr): void {
+export function setSubFlags(c: OperandContext, a: Expr, b: Expr, r: Expr): void {
   if (c.needFlags) setAll(c, i32(KIND.SUB), a, b, r);
 }
 
 /** Flags of `a + b = r`, whichever of the addends `a` is. */
-export function setAddFlags(c: EmitContext, size: Size, a: Expr, r: Expr): void {
+export function setAddFlags(c: OperandContext, size: Size, a: Expr, r: Expr): void {
   if (c.needFlags) setAll(c, i32(KIND.ADD8 + sizeIndex(size)), r, a, r);
 }
 
 /** Flags of a bitwise operation: CF and OF clear. AF, which is undefined, is clear. */
-export function setLogicFlags(c: EmitContext, r: Expr): void {
+export function setLogicFlags(c: OperandContext, r: Expr): void {
   if (c.needFlags) setAll(c, i32(KIND.EXPLICIT), i64(0), i64(0), r);
 }
 
 /** Flags of INC (`r = old + 1`) or DEC: CF stays. */
-export function setStepFlags(c: EmitContext, direction: 'inc' | 'dec', size: Size, r: Expr): void {
+export function setStepFlags(c: OperandContext, direction: 'inc' | 'dec', size: Size, r: Expr): void {
   if (!c.needFlags) return;
   c.setFlag('kind', i32((direction === 'inc' ? KIND.INC8 : KIND.DEC8) + sizeIndex(size)));
   c.setFlag('r', r);
@@ -78,12 +78,18 @@ export function setStepFlags(c: EmitContext, direction: 'inc' | 'dec', size: Siz
  * ZF, SF and PF from `r`; CF is `carry` (i64, 0 or 1); OF and AF are bits `KIND_BIT.OF` and `KIND_BIT.AF` of `overflowAdjust`
  * (i32, other bits clear).
  */
-export function setExplicitFlags(c: EmitContext, carry: Expr, overflowAdjust: Expr, r: Expr): void {
+export function setExplicitFlags(c: OperandContext, carry: Expr, overflowAdjust: Expr, r: Expr): void {
   if (c.needFlags) setAll(c, overflowAdjust, i64(0), carry, r);
 }
 
 /** As `setExplicitFlags` where `condition` (i32, held) is not 0; else all flags stay. */
-export function setExplicitFlagsIf(c: EmitContext, condition: Expr, carry: Expr, overflowAdjust: Expr, r: Expr): void {
+export function setExplicitFlagsIf(
+  c: OperandContext,
+  condition: Expr,
+  carry: Expr,
+  overflowAdjust: Expr,
+  r: Expr,
+): void {
   if (!c.needFlags) return;
   setAll(
     c,
@@ -95,7 +101,7 @@ export function setExplicitFlagsIf(c: EmitContext, condition: Expr, carry: Expr,
 }
 
 /** Flags of `a - b = r` where `condition` (i32, held) is not 0; else all flags stay. */
-export function setSubFlagsIf(c: EmitContext, condition: Expr, a: Expr, b: Expr, r: Expr): void {
+export function setSubFlagsIf(c: OperandContext, condition: Expr, a: Expr, b: Expr, r: Expr): void {
   if (!c.needFlags) return;
   setAll(
     c,
@@ -115,13 +121,16 @@ export const adjustBit = (sum: Expr): Expr => shl32(and32(wrap(sum), i32(AF)), i
 // Reading.
 
 /** CF as an i32, 0 or 1. */
-export const carry = (c: EmitContext): Expr => ltU(c.flag('a'), c.flag('b'));
+export const carry = (c: OperandContext): Expr => ltU(c.flag('a'), c.flag('b'));
 
 /** CF as an i64, 0 or 1. */
-export const carry64 = (c: EmitContext): Expr => extendU(carry(c));
+export const carry64 = (c: OperandContext): Expr => extendU(carry(c));
+
+/** OF as an i64, 0 or 1. */
+export const overflow64 = (c: OperandContext): Expr => extendU(c.condition(0));
 
 /** AF as `KIND_BIT.AF` or 0 (i32 variable). Statements are emitted; the flags are read at this place. */
-export function adjust(c: EmitContext): Expr {
+export function adjust(c: OperandContext): Expr {
   const { f } = c;
   const kind = c.hold32(and32(c.flag('kind'), i32(0xff)));
   const result = c.variable32();
@@ -148,7 +157,7 @@ const parity = (kind: Expr, r: Expr): Expr =>
   and32(add32(add32(popcnt32(and32(wrap(r), i32(0xff))), i32(1)), shrU32(kind, i32(9))), i32(1));
 
 /** The six arithmetic flags at their places in RFLAGS (i32, held). Statements are emitted. */
-export function arithmeticImage(c: EmitContext): Expr {
+export function arithmeticImage(c: OperandContext): Expr {
   const kind = c.flag('kind');
   const r = c.flag('r');
   const at = (bit: Expr, place: number): Expr => shl32(bit, i32(Math.log2(place)));
@@ -160,7 +169,7 @@ export function arithmeticImage(c: EmitContext): Expr {
 }
 
 /** Sets the six arithmetic flags from an RFLAGS image (i32, held); see `writeArithmeticFlags`. */
-export function setImage(c: EmitContext, image: Expr): void {
+export function setImage(c: OperandContext, image: Expr): void {
   if (!c.needFlags) return;
   const isZero = c.hold32(and32(image, i32(ZF)));
   const isEven = c.hold32(and32(image, i32(PF)));
@@ -178,7 +187,7 @@ export function setImage(c: EmitContext, image: Expr): void {
 }
 
 /** Sets CF (i64, 0 or 1) and keeps the other five. */
-export function setCarry(c: EmitContext, value: Expr): void {
+export function setCarry(c: OperandContext, value: Expr): void {
   if (!c.needFlags) return;
   const held = c.hold(value);
   const adjusted = adjust(c);
@@ -188,10 +197,29 @@ export function setCarry(c: EmitContext, value: Expr): void {
   c.setFlag('b', held);
 }
 
+/** Sets OF (i64, 0 or 1) and keeps the other five. */
+export function setOverflow(c: OperandContext, value: Expr): void {
+  if (!c.needFlags) return;
+  const held = c.hold(value);
+  const carried = c.hold(carry64(c));
+  const adjusted = adjust(c);
+  c.setFlag('kind', or32(and32(c.flag('kind'), i32(INVERT)), or32(adjusted, overflowBit(held))));
+  c.setFlag('a', i64(0));
+  c.setFlag('b', carried);
+}
+
+/** ZF as given (i32, 0 or 1), the other five clear. */
+export function setZeroOnly(c: OperandContext, isZero: Expr): void {
+  if (!c.needFlags) return;
+  const held = c.hold32(isZero);
+  // 0 has even parity, 1 has odd.
+  setAll(c, select(i32(KIND_BIT.INVERT_PF), i32(0), held), i64(0), i64(0), extendU(eqz32(held)));
+}
+
 /**
  * Sets CF (i64, 0 or 1), keeps ZF, SF and PF, and clears OF and AF: for bit tests, which leave them undefined.
  */
-export function setCarryOfBitTest(c: EmitContext, value: Expr): void {
+export function setCarryOfBitTest(c: OperandContext, value: Expr): void {
   if (!c.needFlags) return;
   c.setFlag('kind', and32(c.flag('kind'), i32(INVERT)));
   c.setFlag('a', i64(0));
@@ -199,7 +227,7 @@ export function setCarryOfBitTest(c: EmitContext, value: Expr): void {
 }
 
 /** Sets CF (i64) and OF (`KIND_BIT.OF` or 0) where `condition` (i32, held) is not 0; the other flags stay. */
-export function setRotateFlagsIf(c: EmitContext, condition: Expr, carryOut: Expr, overflow: Expr): void {
+export function setRotateFlagsIf(c: OperandContext, condition: Expr, carryOut: Expr, overflow: Expr): void {
   if (!c.needFlags) return;
   const adjusted = adjust(c);
   const kind = or32(and32(c.flag('kind'), i32(INVERT)), or32(adjusted, overflow));
@@ -209,7 +237,7 @@ export function setRotateFlagsIf(c: EmitContext, condition: Expr, carryOut: Expr
 }
 
 /** Sets ZF (i32, 0 or 1) and keeps the other five. */
-export function setZero(c: EmitContext, value: Expr): void {
+export function setZero(c: OperandContext, value: Expr): void {
   if (!c.needFlags) return;
   const held = c.hold32(value);
   const image = arithmeticImage(c);

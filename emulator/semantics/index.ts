@@ -1,5 +1,6 @@
 /** Every hot instruction, by the key that the instruction table names it with. */
 import * as arithmetic from './arithmetic';
+import { BIT_MANIPULATION_SEMANTICS } from './bit-manipulation';
 import * as bits from './bits';
 import type { Semantic, WarmSemantic } from './context';
 import * as control from './control';
@@ -110,4 +111,5 @@ export const SEMANTICS: Readonly<Record<string, Semantic>> = {
 /** Every warm instruction, likewise. */
 export const WARM_SEMANTICS: Readonly<Record<string, WarmSemantic>> = {
   ...PACKED_INTEGER_SEMANTICS,
+  ...BIT_MANIPULATION_SEMANTICS,
 };

@@ -17,7 +17,7 @@ import {
   shrU,
   sub,
 } from '../codegen/expr';
-import type { EmitContext, Semantic } from './context';
+import type { EmitContext, OperandContext, Semantic } from './context';
 import { setExplicitFlags } from './flag-emitters';
 import { single, source } from './operands';
 import type { Shape } from './shape';
@@ -26,7 +26,7 @@ import { signExtend } from './widths';
 const LOW = i64(0xffff_ffffn);
 
 /** Upper 64 bits of the unsigned product of two held values. */
-function highUnsigned(c: EmitContext, a: Expr, b: Expr): Expr {
+export function highUnsigned(c: OperandContext, a: Expr, b: Expr): Expr {
   const a0 = and(a, LOW);
   const a1 = c.hold(shrU(a, i64(32)));
   const b0 = c.hold(and(b, LOW));

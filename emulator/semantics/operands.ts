@@ -1,11 +1,11 @@
 /** The patterns that most two-operand instructions share: where operands come from and where the result goes. */
 import type { Expr } from '../codegen/expr';
-import type { EmitContext } from './context';
+import type { OperandContext } from './context';
 import type { Shape, Size } from './shape';
 import { signExtend } from './widths';
 
 /** The source operand of a two-operand form, sign-extended from `size`. */
-export function source(c: EmitContext, shape: Shape, size: Size): Expr {
+export function source(c: OperandContext, shape: Shape, size: Size): Expr {
   switch (shape.form) {
     case 'RR':
     case 'MR':
@@ -21,7 +21,7 @@ export function source(c: EmitContext, shape: Shape, size: Size): Expr {
 }
 
 /** The only operand of a form 'R' or 'M', held. */
-export function single(c: EmitContext, shape: Shape, size: Size, signed: boolean): Expr {
+export function single(c: OperandContext, shape: Shape, size: Size, signed: boolean): Expr {
   return c.hold(shape.form === 'R' ? c.reg('d', size, signed) : c.load(size, signed, c.ea()));
 }
 
@@ -33,7 +33,7 @@ export const toMemory = (shape: Shape): boolean => shape.form.startsWith('M');
  * `after` may change flags and other registers.
  */
 export function update(
-  c: EmitContext,
+  c: OperandContext,
   shape: Shape,
   compute: (old: Expr) => Expr,
   after: (old: Expr, result: Expr) => void,

@@ -1,5 +1,6 @@
 import type { InstructionRow } from './instruction-types';
 import { ARITHMETIC_ROWS } from './instructions/arithmetic';
+import { BIT_MANIPULATION_ROWS } from './instructions/bit-manipulation';
 import { CONTROL_TRANSFER_ROWS } from './instructions/control-transfer';
 import { DATA_TRANSFER_ROWS } from './instructions/data-transfer';
 import { FLAGS_AND_HINTS_ROWS } from './instructions/flags-and-hints';
@@ -8,6 +9,7 @@ import { SHIFT_AND_BIT_ROWS } from './instructions/shift-and-bit';
 import { STRING_AND_PORT_ROWS } from './instructions/string';
 import { SYSTEM_ROWS } from './instructions/system';
 import { VMX_ROWS } from './instructions/vmx';
+import { X87_ROWS } from './instructions/x87';
 
 /** Every instruction form the machine knows; a decoded record names a row by its index here. */
 export const INSTRUCTIONS: readonly InstructionRow[] = [
@@ -20,6 +22,8 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
   ...SYSTEM_ROWS,
   ...VMX_ROWS,
   ...PACKED_INTEGER_ROWS,
+  ...BIT_MANIPULATION_ROWS,
+  ...X87_ROWS,
 ];
 
 /** The row of UD2, which also stands for whatever is not in the table. */

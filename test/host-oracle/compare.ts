@@ -56,7 +56,7 @@ const isOrderFree = (host: Outcome, machine: Outcome, { rows }: GeneratedCase): 
   rows.at(-1)?.mnemonic === 'CALL' && host.vector === VECTOR_PF && machine.vector === VECTOR_GP;
 
 /** What differs between a host's outcome and the machine's. */
-export function findDifferences(host: Outcome, machine: Outcome, generated: GeneratedCase): readonly Difference[] {
+function findDifferences(host: Outcome, machine: Outcome, generated: GeneratedCase): readonly Difference[] {
   if (isOrderFree(host, machine, generated)) return [];
   const found: Difference[] = [];
   const say = (what: string, expected: string, actual: string): void => {
@@ -77,10 +77,15 @@ export function findDifferences(host: Outcome, machine: Outcome, generated: Gene
 
 let sharedProcessor: EmulatedProcessor | undefined;
 
-/** The machine's outcome of a case. */
-export function runOnMachine(generated: GeneratedCase, path: AccessPath): Outcome {
+/** What differs between a host's outcome of a case and the machine's own; an internal error of the machine is a difference. */
+export function compareWithMachine(host: Outcome, generated: GeneratedCase, path: AccessPath): readonly Difference[] {
   sharedProcessor ??= new EmulatedProcessor();
-  return sharedProcessor.execute(generated.input, path);
+  try {
+    return findDifferences(host, sharedProcessor.execute(generated.input, path), generated);
+  } catch (error) {
+    const actual = error instanceof Error ? error.message : String(error);
+    return [{ what: 'internal error', expected: endingOf(host), actual }];
+  }
 }
 
 /** Cases of one process of the harness. */
@@ -96,7 +101,7 @@ export function compareCases(
     const batch = cases.slice(start, start + BATCH);
     runOnHost(batch.map(({ input }) => input)).forEach((host, i) => {
       const path: AccessPath = i % 2 === 0 ? 'inline' : 'slow';
-      const differences = findDifferences(host, runOnMachine(batch[i], path), batch[i]);
+      const differences = compareWithMachine(host, batch[i], path);
       ended(endingOf(host));
       if (differences.length > 0) failures.push({ generated: batch[i], differences, path });
     });

@@ -1,6 +1,6 @@
 /** Makes failing cases small: fewer instructions, and nothing in the state that does not matter. */
 import { FIELDS, STATE, viewOf } from './case';
-import { findDifferences, runOnMachine, type Failure } from './compare';
+import { compareWithMachine, type Failure } from './compare';
 import { instructionOffsets } from './describe';
 import type { GeneratedCase } from './generate';
 import { runOnHost } from './host';
@@ -10,7 +10,7 @@ function firstFailing(candidates: readonly GeneratedCase[], { path }: Failure): 
   if (candidates.length === 0) return undefined;
   const outcomes = runOnHost(candidates.map(({ input }) => input));
   for (const [i, generated] of candidates.entries()) {
-    const differences = findDifferences(outcomes[i], runOnMachine(generated, path), generated);
+    const differences = compareWithMachine(outcomes[i], generated, path);
     if (differences.length > 0) return { generated, differences, path };
   }
   return undefined;

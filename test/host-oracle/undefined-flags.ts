@@ -24,6 +24,14 @@ export const UNDEFINED_FLAGS: Readonly<Record<string, number>> = {
   btc: OF | SF | AF | PF,
   bsf: CF | OF | SF | AF | PF,
   bsr: CF | OF | SF | AF | PF,
+  tzcnt: OF | SF | AF | PF,
+  lzcnt: OF | SF | AF | PF,
+  andn: AF | PF,
+  bextr: AF | SF | PF,
+  blsi: AF | PF,
+  blsmsk: AF | PF,
+  blsr: AF | PF,
+  bzhi: AF | PF,
 };
 
 /** Undefined by the masked count of a shift or rotate of an operand of `bits` bits. */
