@@ -1,4 +1,4 @@
-import { BOUNDARY, CONTROL, FLAGS } from '../state/layout';
+import { BOUNDARY, CONTROL, FLAGS, MSRS } from '../state/layout';
 import { ACTIVITY, BLOCKING, LATCHED } from '../tables/boundary-state';
 import { RFLAGS } from '../tables/control-registers';
 import { deliverException, deliverInterrupt, deliverNmi, type Delivery } from './exceptions';
@@ -8,6 +8,9 @@ import { resetProcessor } from './reset';
 
 /** Pending debug exceptions: single step. */
 const PENDING_BS = 0x4000;
+/** What makes #DB pending: a task's T flag, single step, an enabled breakpoint. Bits 3:0 alone do not. */
+const PENDING_CAUSES = 0xd000;
+const DEBUGCTL_BTF = 2;
 
 /** Whether `boundary` might do anything but let the next instruction run. */
 export function needsBoundary(cpu: Processor): boolean {
@@ -27,7 +30,31 @@ export function needsBoundary(cpu: Processor): boolean {
  */
 export function needsSingleStep(cpu: Processor): boolean {
   const { u32 } = cpu.memory;
-  return (u32[FLAGS.system >> 2] & RFLAGS.TF) !== 0 || (u32[BOUNDARY.interruptibility >> 2] & BLOCKING.SHADOW) !== 0;
+  const flags = u32[FLAGS.system >> 2] & (RFLAGS.TF | RFLAGS.RF);
+  if (flags === 0) return (u32[BOUNDARY.interruptibility >> 2] & BLOCKING.SHADOW) !== 0;
+  if (flags !== RFLAGS.RF || cpu.debug.hasCode) return true;
+  // Where no instruction breakpoint is enabled nothing can see RF once the instruction starts.
+  clearResume(cpu);
+  return (u32[BOUNDARY.interruptibility >> 2] & BLOCKING.SHADOW) !== 0;
+}
+
+function clearResume(cpu: Processor): void {
+  cpu.setField32(FLAGS.system, cpu.field32(FLAGS.system) & ~RFLAGS.RF);
+}
+
+/** An instruction's iterations were interrupted: it goes on without meeting its instruction breakpoint again. */
+export function resumeRepetition(cpu: Processor): void {
+  cpu.setField32(FLAGS.system, cpu.field32(FLAGS.system) | RFLAGS.RF);
+}
+
+/**
+ * Before an instruction executes: DR6 bits of the instruction breakpoint it meets, for the #DB that comes in its place; else 0. RF lets
+ * one instruction pass.
+ */
+export function instructionBreakpoint(cpu: Processor, linear: bigint): number {
+  const resume = (cpu.field32(FLAGS.system) & RFLAGS.RF) !== 0;
+  if (resume) clearResume(cpu);
+  return resume || !cpu.debug.hasCode ? 0 : cpu.debug.codeHits(linear);
 }
 
 /** State of the boundary before an instruction, for `afterInstruction`. */
@@ -50,14 +77,16 @@ export function beforeInstruction(cpu: Processor): BeforeInstruction {
 }
 
 /**
- * An instruction that started in state `before` has retired: the shadow it ran in is over, and a trap is due if TF was set. A VM entry or exit
- * has loaded another context, whose own state stands.
+ * An instruction that started in state `before` has retired: the shadow it ran in is over, and a trap is due if TF was set (with
+ * DEBUGCTL.BTF only if it has not gone on at `nextRip`). A VM entry or exit has loaded another context, whose own state stands.
  */
-export function afterInstruction(cpu: Processor, before: BeforeInstruction): void {
+export function afterInstruction(cpu: Processor, before: BeforeInstruction, nextRip: bigint): void {
   const { u32 } = cpu.memory;
   if (cpu.vmx.contextLoads !== before.contextLoads) return;
   u32[BOUNDARY.interruptibility >> 2] &= ~before.shadow;
-  if (before.trap && !cpu.trapSuppressed) u32[BOUNDARY.pendingDebug >> 2] |= PENDING_BS;
+  if (!before.trap || cpu.trapSuppressed) return;
+  if ((u32[MSRS.debugctl >> 2] & DEBUGCTL_BTF) !== 0 && cpu.rip === nextRip) return;
+  u32[BOUNDARY.pendingDebug >> 2] |= PENDING_BS;
 }
 
 /**
@@ -72,7 +101,8 @@ export function boundary(cpu: Processor): Delivery | undefined {
 
   const init = (latched & LATCHED.INIT) !== 0;
   if (init && !cpu.vmx.inOperation) {
-    cpu.setField32(BOUNDARY.latched, latched & ~(LATCHED.INIT | LATCHED.SIPI));
+    // A start-up message that is latched beside it came after it.
+    cpu.setField32(BOUNDARY.latched, latched & ~LATCHED.INIT);
     resetProcessor(cpu, 'init');
     cpu.interrupts.initialize(cpu.number);
     return boundary(cpu);
@@ -83,7 +113,7 @@ export function boundary(cpu: Processor): Delivery | undefined {
   const takesTraps = activity === ACTIVITY.ACTIVE || activity === ACTIVITY.HLT;
   if (takesTraps && (blocking & BLOCKING.MOV_SS) === 0) {
     const traps = cpu.field(BOUNDARY.pendingDebug);
-    if (traps !== 0n) {
+    if ((Number(traps) & PENDING_CAUSES) !== 0) {
       cpu.setField(BOUNDARY.pendingDebug, 0n);
       return deliverException(cpu, { vector: VECTOR.DB, errorCode: undefined, address: traps & 0xe00fn });
     }

@@ -1,6 +1,7 @@
 import type { FaultStep } from '../api';
-import { FLAGS, BOUNDARY, CONTROL } from '../state/layout';
+import { FLAGS, BOUNDARY, CONTROL, MSRS } from '../state/layout';
 import { ACTIVITY, BLOCKING } from '../tables/boundary-state';
+import { RFLAGS } from '../tables/control-registers';
 import { EVENT_TYPE } from '../tables/interruption-info';
 import { GuestFault, TransitionMade, VECTOR } from './faults';
 import { deliverThroughGate } from './gates';
@@ -64,6 +65,8 @@ export function combine(first: DeliveredEvent, second: DeliveredEvent): Combinat
 }
 
 const DR6_BREAK_BITS = 0xe00fn;
+const DR6_BD = 0x2000n;
+const DEBUGCTL_BTF = 2n;
 
 /** What an exception leaves in registers besides its frame: CR2, DR6. Not done when a VM exit takes its place. */
 function recordFault(cpu: Processor, fault: Fault): void {
@@ -73,6 +76,7 @@ function recordFault(cpu: Processor, fault: Fault): void {
     cpu.setField(dr6, (cpu.field(dr6) & ~0xfn) | (fault.address & DR6_BREAK_BITS));
     // DR7.GD is cleared so that the handler can reach the debug registers.
     cpu.setField(CONTROL.dr + 56, cpu.field(CONTROL.dr + 56) & ~0x2000n);
+    cpu.setField(MSRS.debugctl, cpu.field(MSRS.debugctl) & ~DEBUGCTL_BTF);
   }
 }
 
@@ -83,15 +87,15 @@ const exceptionEvent = (vector: number, errorCode: number | undefined): Delivere
   instructionLength: 0,
 });
 
-/** Delivers an event through the IDT, and whatever exceptions that meets; `returnRip` is pushed for the first. */
-function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, injectedResume?: boolean): Delivery {
+/** Delivers an event through the IDT, and whatever exceptions that meets; `returnRip` and `firstResume` as RF are pushed for the first. */
+function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, firstResume?: boolean): Delivery {
   let event = first;
   let rip = returnRip;
   // Delivery ends the HLT state; a VM exit in its place would have saved it.
   cpu.setField32(BOUNDARY.activity, ACTIVITY.ACTIVE);
   for (;;) {
     cpu.delivering = event;
-    const resume = event === first && injectedResume !== undefined ? injectedResume : isFault(event);
+    const resume = (event === first ? firstResume : undefined) ?? (isFault(event) || resumeFlag(cpu));
     const failed = tryDeliver(cpu, event, rip, resume);
     if (failed === 'exited') return finish(cpu, 'exited');
     if (failed === undefined) {
@@ -120,6 +124,8 @@ function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, injec
 /** Faults resume their instruction with RF set, so that an instruction breakpoint is not met twice. */
 const isFault = ({ type, vector }: DeliveredEvent): boolean =>
   type === EVENT_TYPE.HARDWARE_EXCEPTION && vector !== VECTOR.DB;
+
+const resumeFlag = (cpu: Processor): boolean => (cpu.field32(FLAGS.system) & RFLAGS.RF) !== 0;
 
 /** Undefined if delivered, else the fault it met. */
 function tryDeliver(
@@ -192,7 +198,9 @@ export function deliverException(cpu: Processor, fault: Fault): Delivery {
   if (cpu.vmx.exception(vector, errorCode, address, false, 0)) return finish(cpu, 'exited');
   cpu.nmiUnblockedBy = undefined;
   recordFault(cpu, fault);
-  return deliver(cpu, exceptionEvent(vector, errorCode), cpu.rip);
+  // General detection is the one #DB that is a fault of an instruction to be executed again.
+  const resume = vector === VECTOR.DB && (address & DR6_BD) !== 0n ? true : undefined;
+  return deliver(cpu, exceptionEvent(vector, errorCode), cpu.rip, resume);
 }
 
 /** Delivers an acknowledged external interrupt. */
@@ -244,8 +252,6 @@ export function softwareInterrupt(
   cpu.trapSuppressed = true;
 }
 
-const RF = 0x1_0000;
-
 /** Injects an event at VM entry, SDM "Event Injection". CR2, DR6 and the exception bitmap have no part in it. */
 export function injectEvent(cpu: Processor, event: DeliveredEvent): Delivery {
   cpu.faultChain.length = 0;
@@ -255,5 +261,5 @@ export function injectEvent(cpu: Processor, event: DeliveredEvent): Delivery {
   const software = event.type >= EVENT_TYPE.SOFTWARE_INTERRUPT;
   const next = BigInt.asUintN(cpu.is64Bit ? 64 : 32, cpu.rip + BigInt(event.instructionLength));
   // The frame's RF is the guest's as loaded, whatever the event.
-  return deliver(cpu, event, software ? next : cpu.rip, (cpu.field32(FLAGS.system) & RF) !== 0);
+  return deliver(cpu, event, software ? next : cpu.rip, resumeFlag(cpu));
 }

@@ -1,5 +1,5 @@
 import type { DecodedRecord } from '../decode/decoded-record';
-import { MSRS } from '../state/layout';
+import { BOUNDARY, MSRS } from '../state/layout';
 import { EFER, RFLAGS } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { ACCESS_RIGHTS } from './descriptors';
@@ -9,6 +9,9 @@ import { type Processor, SEG } from './processor';
 import { R11, RCX, RDX, RSP } from './registers';
 
 const FLAT_CODE = { base: 0n, limit: 0xffff_ffff } as const;
+/** BOUNDARY.pendingDebug: single step. */
+const PENDING_BS = 0x4000n;
+
 /** Present, accessed, readable code; granular. */
 const CODE_ACCESS = 0x809b;
 /** Present, accessed, writable data; 32-bit, granular. */
@@ -21,6 +24,13 @@ function loadFlat(cpu: Processor, cs: number, ss: number, cpl: number, long: boo
   cpu.setSegment(SEG.SS, ss, FLAT_CODE.base, FLAT_CODE.limit, DATA_ACCESS | (cpl << 5));
 }
 
+/** TF as SYSCALL and SYSRET leave it decides on the trap behind them, so that FMASK can keep it out of the kernel. */
+function trapByNewFlags(cpu: Processor): void {
+  cpu.trapSuppressed = true;
+  if ((cpu.rflags & RFLAGS.TF) === 0) return;
+  cpu.setField(BOUNDARY.pendingDebug, cpu.field(BOUNDARY.pendingDebug) | PENDING_BS);
+}
+
 function syscall(cpu: Processor, insn: DecodedRecord): ColdResult {
   if (!cpu.is64Bit || (cpu.efer & BigInt(EFER.SCE)) === 0n) raise(VECTOR.UD);
   const selectors = Number((cpu.field(MSRS.star) >> 32n) & 0xffffn);
@@ -29,6 +39,7 @@ function syscall(cpu: Processor, insn: DecodedRecord): ColdResult {
   cpu.rip = cpu.field(MSRS.lstar);
   cpu.rflags = cpu.rflags & ~Number(cpu.field(MSRS.fmask) & 0xffff_ffffn) & ~RFLAGS.RF;
   loadFlat(cpu, selectors & 0xfffc, (selectors + 8) & 0xffff, 0, true);
+  trapByNewFlags(cpu);
   cpu.mmu.contextChanged();
   return COLD.JUMPED;
 }
@@ -45,6 +56,7 @@ function sysret(cpu: Processor, insn: DecodedRecord): ColdResult {
   cpu.rip = long ? target : target & 0xffff_ffffn;
   cpu.rflags = (Number(cpu.gpr(R11) & 0xffff_ffffn) & SYSRET_FLAGS) | 2;
   loadFlat(cpu, ((selectors + (long ? 16 : 0)) | 3) & 0xffff, ((selectors + 8) | 3) & 0xffff, 3, long);
+  trapByNewFlags(cpu);
   cpu.mmu.contextChanged();
   return COLD.JUMPED;
 }

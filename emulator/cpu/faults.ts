@@ -23,7 +23,7 @@ export const VECTOR = {
 } as const;
 
 /** Values of PENDING.kind. */
-export const PENDING_KIND = { NONE: 0, EXCEPTION: 1, TRANSITION: 2 } as const;
+export const PENDING_KIND = { NONE: 0, EXCEPTION: 1, TRANSITION: 2, REDO: 3 } as const;
 
 /**
  * Thrown by cold code to abandon the current instruction with an exception; caught where the interpreter called out.
@@ -52,3 +52,7 @@ export function raise(vector: number, errorCode?: number, address = 0n): never {
  */
 export class TransitionMade {}
 export const TRANSITION_MADE = new TransitionMade();
+
+/** Thrown by an access before it is made: the instruction, of which nothing has been done yet, is to be executed again alone. */
+export class RedoAlone {}
+export const REDO_ALONE = new RedoAlone();

@@ -40,6 +40,7 @@ const plain =
       const mask = size === 4 ? 0xffff_ffff : (1 << (size * 8)) - 1;
       cpu.ports.writePort(port, size, (cpu.gpr32(0) & mask) >>> 0);
     }
+    cpu.debug.portAccessed(port, size);
     return COLD.LEAVE;
   };
 
@@ -71,6 +72,7 @@ const string =
     } else {
       cpu.ports.writePort(port, size, Number(cpu.mmu.read(linear, size)));
     }
+    cpu.debug.portAccessed(port, size);
     const step = BigInt((cpu.field32(FLAGS.system) & RFLAGS.DF) !== 0 ? -size : size);
     setPointer(cpu, register, address, offset + step);
     if (!insn.rep) return COLD.LEAVE;

@@ -8,6 +8,7 @@ import { isCanonical, linearBitsOf } from '../mmu/canonical';
 import type { Mmu } from '../mmu/mmu';
 import type { Intercepts } from './intercepts';
 import type { FaultStep } from '../api';
+import { DebugRegisters } from './debug-registers';
 import type { DeliveredEvent } from './exceptions';
 import type { MsrHook } from './msr-access';
 import { readArithmeticFlags, writeArithmeticFlags } from '../semantics/flags';
@@ -40,10 +41,16 @@ export class Processor {
   taskPriority: { read(): number; write(value: number): void } = { read: () => 0, write: () => undefined };
   /** RIP of an IRET that has unblocked NMIs and not completed: a VM exit by its fault reports "NMI unblocking due to IRET". */
   nmiUnblockedBy: bigint | undefined;
-  /** The instruction just executed was an INT n: no single-step trap follows it. */
+  /** No single-step trap follows the instruction just executed, whatever TF was before it: INT n, SYSCALL, a task switch. */
   trapSuppressed = false;
   /** FERR#: an x87 exception is pending and CR0.NE is 0. The platform makes IRQ 13 of it. */
   numericError: () => void = () => undefined;
+  /** Signals a performance counter's overflow to the local APIC. */
+  performanceInterrupt: () => void = () => undefined;
+  /** Instructions of the slice that is executing that the performance counters have counted. */
+  countedInSlice = 0;
+  /** Breakpoints of the debug registers. */
+  readonly debug = new DebugRegisters(this);
   /** MSRs that other units implement (x2APIC, VMX capabilities), asked before the MSR table. */
   readonly msrHooks: MsrHook[] = [];
 

@@ -2,12 +2,12 @@ import { EXIT } from '../codegen/exits';
 import { HANDLER } from '../codegen/handlers';
 import type { InterpreterHost } from '../codegen/interpreter';
 import { COLD, type ColdInstruction } from '../cpu/cold';
-import { GuestFault, PENDING_KIND, TRANSITION_MADE, VECTOR } from '../cpu/faults';
+import { GuestFault, PENDING_KIND, REDO_ALONE, TRANSITION_MADE, VECTOR } from '../cpu/faults';
 import { type Processor, SEG } from '../cpu/processor';
 import { DecodedRecord } from '../decode/decoded-record';
 import { RECORD, RECORD_SIZE } from '../decode/record';
 import type { MemoryAccess } from '../mmu/access';
-import { PENDING, SCRATCH } from '../state/layout';
+import { BOUNDARY, PENDING, SCRATCH } from '../state/layout';
 
 /** The parts of the machine generated code reaches through its host. */
 export interface HostParts {
@@ -92,6 +92,16 @@ export class Host implements InterpreterHost {
   }
 
   cold(record: number): number {
+    const { debug } = this.parts.cpu;
+    // What a cold instruction has done cannot be taken back.
+    const { inBlock } = debug;
+    debug.inBlock = false;
+    const exit = this.execute(record);
+    debug.inBlock = inBlock;
+    return exit;
+  }
+
+  private execute(record: number): number {
     const { cpu } = this.parts;
     const insn = this.insn.at(record);
     const instruction = this.parts.cold[insn.operation];
@@ -99,7 +109,7 @@ export class Host implements InterpreterHost {
     try {
       switch (instruction(cpu, insn)) {
         case COLD.NEXT:
-          if (!this.parts.boundaryChanged()) return EXIT.NONE;
+          if (!this.parts.boundaryChanged() && cpu.field32(BOUNDARY.pendingDebug) === 0) return EXIT.NONE;
           cpu.rip = cpu.nextRipOf(insn);
           break;
         case COLD.LEAVE:
@@ -141,6 +151,10 @@ export class Host implements InterpreterHost {
     const { cpu } = this.parts;
     if (thrown === TRANSITION_MADE) {
       cpu.setField32(PENDING.kind, PENDING_KIND.TRANSITION);
+      return;
+    }
+    if (thrown === REDO_ALONE) {
+      cpu.setField32(PENDING.kind, PENDING_KIND.REDO);
       return;
     }
     if (!(thrown instanceof GuestFault)) throw thrown;
