@@ -9,6 +9,7 @@ import { PORT_INSTRUCTIONS } from './port-io';
 import { SEGMENT_INSTRUCTIONS } from './segments';
 import { SYSTEM_INSTRUCTIONS } from './system';
 import { TRANSLATION_INSTRUCTIONS } from './translation';
+import { X87_INSTRUCTIONS } from '../x87';
 
 /** Cold instructions by their key in the instruction table; VMX adds its own. */
 export const COLD: Readonly<Record<string, ColdInstruction>> = {
@@ -22,4 +23,5 @@ export const COLD: Readonly<Record<string, ColdInstruction>> = {
   ...PORT_INSTRUCTIONS,
   ...DECIMAL_INSTRUCTIONS,
   ...TRANSLATION_INSTRUCTIONS,
+  ...X87_INSTRUCTIONS,
 };

@@ -39,7 +39,7 @@ export interface CompiledRow {
   readonly w: ExtraRegister;
   /** The index of the memory operand is a vector register. */
   readonly vsib: boolean;
-  /** ModRM.rm names a stack register: its number is the immediate. */
+  /** The immediate is ModRM itself: an x87 instruction's rm names a stack register, and all of it is part of FOP. */
   readonly stackRegister: boolean;
   readonly unit: Unit | undefined;
   readonly size: OperandSizeRule;
@@ -235,7 +235,7 @@ const compile = (row: InstructionRow, index: number): CompiledRow => {
     v: extraOf(row, /^[HB][a-z]/),
     w: extraOf(row, /^L[a-z]/),
     vsib: row.operands.some((code) => code.startsWith('vm')),
-    stackRegister: row.unit === 'x87' && row.operands.includes('STi'),
+    stackRegister: row.unit === 'x87',
     unit: row.unit,
     size: row.size,
     d: first.role,

@@ -4,6 +4,7 @@ import { X87_COMPARISON } from './compare';
 import { X87_CONSTANTS } from './constants';
 import { X87_CONTROL } from './control';
 import { X87_SCALING } from './scaling';
+import { X87_TRANSCENDENTAL } from './transcendental';
 import { X87_TRANSFER } from './transfer';
 
 /** The x87 instructions by their key in the instruction table. */
@@ -13,5 +14,6 @@ export const X87_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
   ...X87_COMPARISON,
   ...X87_CONSTANTS,
   ...X87_SCALING,
+  ...X87_TRANSCENDENTAL,
   ...X87_CONTROL,
 };
