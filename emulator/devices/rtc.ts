@@ -236,7 +236,9 @@ export class Rtc {
     else if (index === REG.b) {
       // SET forbids update interrupts.
       const allowed = value & B.set ? value & ~FLAG.update : value;
-      this.setCalendar(time, () => (r[REG.b] = allowed));
+      // A change of format while the clock runs changes how its time is shown.
+      if (((r[REG.b] ^ allowed) & B.set) === 0) r[REG.b] = allowed;
+      else this.setCalendar(time, () => (r[REG.b] = allowed));
     } else if (index !== REG.c && index !== REG.d) r[index] = value;
     this.updateLine();
     this.outputs.changed();
