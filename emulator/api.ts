@@ -11,6 +11,10 @@ export interface MachineConfig {
   readonly cpuModel: CpuModelName;
   /** Seed of the machine's only random source. */
   readonly seed: bigint;
+  /** 1 to 8; 1 where it is left out. */
+  readonly processors?: number;
+  /** Instructions a processor executes at most before the next one has its turn; of a machine with several. */
+  readonly turn?: number;
 }
 
 /** What the guest writes to a character device. */

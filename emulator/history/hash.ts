@@ -4,6 +4,7 @@ import {
   CPU_WINDOW,
   CPU_WINDOW_SIZE,
   FLAGS,
+  MACHINE,
   MAX_PROCESSORS,
   PARKED_WINDOWS,
   PENDING,
@@ -75,6 +76,9 @@ export class StateHash {
         copy.fill(0, at, at + length);
       }
     }
+    // What was parked when the active processor last was not.
+    const stale = PARKED_WINDOWS + this.memory.u32[MACHINE.activeProcessor >> 2] * CPU_WINDOW_SIZE - STATE_START;
+    copy.fill(0, stale, stale + CPU_WINDOW_SIZE);
     // The same six flags can be kept as different operands and results.
     const at = (address: number): number => address - STATE_START;
     copy.writeUInt32LE(readArithmeticFlags(this.memory), at(FLAGS.kind));

@@ -26,7 +26,7 @@ import { StateHash } from '../history/hash';
 import { Snapshots } from '../history/snapshot';
 import { MemoryAccess } from '../mmu/access';
 import { SEMANTICS, WARM_SEMANTICS } from '../semantics';
-import { MACHINE } from '../state/layout';
+import { MACHINE, MAX_PROCESSORS } from '../state/layout';
 import { MachineMemory } from '../state/memory';
 import { CPU_MODELS } from '../tables/cpu-models';
 import { INSTRUCTIONS } from '../tables/instructions';
@@ -43,7 +43,9 @@ import {
   RunningImage,
   type VmcsAccess,
 } from './register-image';
+import { ParkedImage } from './parked-image';
 import { Runner } from './runner';
+import { DEFAULT_TURN, MAX_TURN, Turns } from './turns';
 
 /** The machine with what only its loader needs. */
 export interface LoadableMachine extends Machine {
@@ -64,6 +66,11 @@ const COLD_BY_ROW = INSTRUCTIONS.map(({ semantic: { kind, key } }) =>
   kind === 'cold' ? (COLD[key] ?? VMX_COLD[key]) : ASSISTS[key],
 );
 
+function requireWhole(what: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return;
+  throw new RangeError(`The ${what} must be a whole number from 1 to ${most}; ${value} is not.`);
+}
+
 /** Connects the parts; what they do is theirs. */
 class EmulatedMachine implements LoadableMachine {
   onOutput: (channel: OutputChannel, bytes: Uint8Array) => void = () => undefined;
@@ -80,6 +87,7 @@ class EmulatedMachine implements LoadableMachine {
   private readonly platform: Platform;
   private readonly vmx: VmxUnit;
   private readonly code: CodeCache;
+  private readonly turns: Turns;
   private readonly runner: Runner;
   private readonly breakpoints = new Breakpoints();
   private readonly snapshots: Snapshots;
@@ -87,13 +95,16 @@ class EmulatedMachine implements LoadableMachine {
 
   constructor(readonly config: MachineConfig) {
     this.memory = new MachineMemory(config.memory);
-    const cpu = new Processor(this.memory, CPU_MODELS[config.cpuModel]);
+    const { processors = 1, turn = DEFAULT_TURN } = config;
+    requireWhole('number of processors', processors, MAX_PROCESSORS);
+    requireWhole('length of a turn', turn, MAX_TURN);
+    const cpu = new Processor(this.memory, CPU_MODELS[config.cpuModel], processors);
     this.cpu = cpu;
     this.access = new MemoryAccess(cpu);
     cpu.mmu = this.access;
-    this.platform = new Platform(this.memory, () => this.runner.now(), {
-      output: (channel, byte) => this.onOutput(channel, Uint8Array.of(byte)),
-    });
+    this.access.watch = cpu.debug;
+    const output = (channel: OutputChannel, byte: number): void => this.onOutput(channel, Uint8Array.of(byte));
+    this.platform = new Platform(this.memory, () => this.runner.now(), { output }, processors);
     cpu.ports = this.platform;
     cpu.bus = this.platform;
     cpu.interrupts = this.platform;
@@ -101,6 +112,7 @@ class EmulatedMachine implements LoadableMachine {
     this.vmx = createVmx(cpu, this.stopMask);
     this.code = new CodeCache(this.memory, this.access, (feature) => cpu.model.features.has(feature));
     this.memory.observer = this.code;
+    this.turns = new Turns(cpu, this.platform, turn);
     const host = new Host({
       cpu,
       access: this.access,
@@ -119,12 +131,16 @@ class EmulatedMachine implements LoadableMachine {
       interpret: instantiateInterpreter(interpreterModule, this.memory, host),
       vmx: this.vmx,
       breakpoints: this.breakpoints,
+      turns: this.turns,
       currentLayer: () => this.vmx.layers.current().id,
     });
     const dirty = new DirtyPages(this.memory, () => this.access.evictAllStores());
     this.snapshots = new Snapshots(this.memory, dirty, { dropCaches: () => this.dropCaches() });
     this.hash = new StateHash(this.memory, dirty);
-    resetProcessor(cpu);
+    for (let processor = processors - 1; processor >= 0; processor--) {
+      this.turns.activate(processor);
+      resetProcessor(cpu);
+    }
     this.vmx.reset();
     this.dropCaches();
   }
@@ -132,6 +148,7 @@ class EmulatedMachine implements LoadableMachine {
   private dropCaches(): void {
     // The story of a shutdown is the story of the run that led to it.
     this.cpu.faultChain.length = 0;
+    this.cpu.nmiUnblockedBy = undefined;
     this.access.dropInline();
     this.code.clear();
   }
@@ -156,25 +173,23 @@ class EmulatedMachine implements LoadableMachine {
   }
   setBreakpoints(breakpoints: readonly CodeBreakpoint[]): void {
     this.breakpoints.replace(breakpoints);
-    this.code.setBreakpoints(this.breakpoints.linears);
+    this.runner.markBreakpoints();
   }
 
   get layers(): readonly Layer[] {
-    const current = this.vmx.layers.current().id;
-    return this.vmx.layers.entries(1).map((entry) => this.describe(entry, current));
+    return this.vmx.layers.entries(this.cpu.processors).map((entry) => this.describe(entry));
   }
   get current(): Layer {
-    const entry = this.vmx.layers.current();
-    return this.describe(entry, entry.id);
+    return this.describe(this.vmx.layers.current());
   }
-  private describe(entry: LayerEntry, current: number): Layer {
+  private describe(entry: LayerEntry): Layer {
     return {
       id: entry.id,
       processor: entry.processor,
       level: entry.level,
       vmcs: entry.vmcs ?? null,
       parent: entry.parent,
-      running: entry.id === current,
+      running: entry.id === this.vmx.layers.current(entry.processor).id,
       left: this.vmx.log.at(entry.lastTransition),
     };
   }
@@ -183,8 +198,12 @@ class EmulatedMachine implements LoadableMachine {
       this.cpu.vmx.peekTranslate(physical, eptp),
     );
   }
-  private imageOf({ id, vmcs }: Layer): RegisterImage {
-    const current = this.vmx.layers.current();
+  private imageOf(layer: Layer): RegisterImage {
+    const image = this.processorImage(layer);
+    return this.turns.several ? new ParkedImage(image, (act) => this.turns.withProcessor(layer.processor, act)) : image;
+  }
+  private processorImage({ id, vmcs, processor }: Layer): RegisterImage {
+    const current = this.vmx.layers.current(processor);
     if (id === current.id) return new RunningImage(this.cpu);
     const saved = { at: (register: number | 'cr2') => this.vmx.layers.savedAt(id, register) };
     // A root rests while its guest runs; that guest's VMCS says where it will go on.
@@ -213,7 +232,9 @@ class EmulatedMachine implements LoadableMachine {
     return this.vmx.readVmcs(vmcs, encoding);
   }
   writeVmcs(vmcs: bigint, encoding: number, value: bigint): string | undefined {
-    return this.vmx.writeVmcs(vmcs, encoding, value);
+    const write = (): string | undefined => this.vmx.writeVmcs(vmcs, encoding, value);
+    const processor = this.layers.find((layer) => layer.vmcs === vmcs)?.processor;
+    return processor === undefined ? write() : this.turns.withProcessor(processor, write);
   }
   checkVmcs(vmcs: bigint): readonly CheckFailure[] {
     return this.vmx.checkVmcs(vmcs);

@@ -2,19 +2,29 @@ import type { Stop } from '../api';
 import { type CodeCache, type CodeMode, linearOf } from '../codegen/code-cache';
 import { EXIT } from '../codegen/exits';
 import type { RunFunction } from '../codegen/interpreter';
-import { afterInstruction, beforeInstruction, boundary, needsSingleStep, needsBoundary } from '../cpu/boundary';
+import {
+  afterInstruction,
+  beforeInstruction,
+  boundary,
+  instructionBreakpoint,
+  needsBoundary,
+  needsSingleStep,
+  resumeRepetition,
+} from '../cpu/boundary';
 import { deliverException } from '../cpu/exceptions';
 import { PENDING_KIND, VECTOR } from '../cpu/faults';
 import type { Processor } from '../cpu/processor';
-import { RECORD } from '../decode/record';
+import { HANDLER } from '../codegen/handlers';
+import { RECORD, RECORD_SIZE } from '../decode/record';
 import type { Platform } from '../devices/platform';
 import { POWERED_OFF, RESET_REQUESTED } from '../devices/power';
-import { BOUNDARY, MACHINE, PENDING, SCRATCH } from '../state/layout';
+import { BOUNDARY, MACHINE, PENDING, PSEUDO, SCRATCH } from '../state/layout';
 import { ACTIVITY } from '../tables/boundary-state';
 import type { VmxUnit } from '../vmx/vmx-unit';
 import type { Breakpoints } from './breakpoints';
 import { CodeModes } from './code-modes';
 import type { Host } from './interpreter-host';
+import type { Turns } from './turns';
 
 /**
  * Instructions the interpreter is given at most at once. The engine compiles WebAssembly quickly first and well only later, and a
@@ -37,6 +47,7 @@ export interface RunnerParts {
   readonly interpret: RunFunction;
   readonly vmx: VmxUnit;
   readonly breakpoints: Breakpoints;
+  readonly turns: Turns;
   /** Layer that executes next. */
   currentLayer(): number;
 }
@@ -51,6 +62,12 @@ export class Runner {
   /** EXIT of the last call of the interpreter. */
   private exit: number = EXIT.NONE;
   private interpreting = false;
+  /** The interpreter left because the instruction at RIP has to be executed alone. */
+  private redo = false;
+  /** BOUNDARY.pendingDebug when the interpreter was entered. */
+  private pendingDebug = 0;
+  /** The processor that stands where the caller resumed it, perhaps at a breakpoint that is no stop again; -1: none does any more. */
+  private standing = -1;
   /** Turns since an instruction last retired or time was skipped. */
   private stuck = 0;
 
@@ -77,8 +94,9 @@ export class Runner {
     const end = this.time + BigInt(instructions);
     let left = instructions;
     let shares = 0;
-    for (let first = true; left > 0; first = false) {
-      const stop = this.turn(left, first);
+    this.standing = this.parts.turns.active;
+    while (left > 0) {
+      const stop = this.turn(left);
       if (stop !== undefined) return stop;
       const before = left;
       left = Number(end - this.time);
@@ -95,32 +113,56 @@ export class Runner {
     return { kind: 'limit' };
   }
 
+  /** Executes one instruction of the active processor, once its turn has come again if it is over. */
   step(): Stop {
-    const event = this.betweenInstructions();
-    if (event === 'proceed') this.single();
-    else if (event !== 'happened') return event;
-    return this.requestedStop() ?? { kind: 'limit' };
+    const { turns } = this.parts;
+    const target = turns.active;
+    this.standing = -1;
+    for (let tries = 0; tries < PATIENCE; tries++) {
+      this.exit = EXIT.NONE;
+      const event = this.betweenInstructions();
+      if (event !== 'happened' && event !== 'proceed') return event;
+      const isTarget = turns.active === target;
+      if (event === 'proceed') {
+        if (isTarget) {
+          this.syncDebugRegisters();
+          this.single();
+        } else {
+          const stop = this.execute(turns.left);
+          if (stop !== undefined) return stop;
+        }
+      }
+      const stop = this.requestedStop();
+      if (stop !== undefined || isTarget) return stop ?? { kind: 'limit' };
+    }
+    return { kind: 'limit' };
   }
 
   private get time(): bigint {
     return this.cpu.field(MACHINE.time);
   }
 
-  /** @param first nothing has run yet since the caller resumed: a breakpoint at RIP is where it stands, not a stop */
-  private turn(left: number, first: boolean): Stop | undefined {
+  private turn(left: number): Stop | undefined {
     this.exit = EXIT.NONE;
     const event = this.betweenInstructions();
-    if (event === 'happened') return this.requestedStop();
+    if (event === 'happened') {
+      if (this.parts.turns.active === this.standing) this.standing = -1;
+      return this.requestedStop();
+    }
     if (event !== 'proceed') return event;
+    return this.execute(left) ?? this.requestedStop();
+  }
+
+  private execute(left: number): Stop | undefined {
+    const first = this.parts.turns.active === this.standing;
+    if (first) this.standing = -1;
+    this.syncDebugRegisters();
     if (first && this.atBreakpoint()) this.single();
     else if (needsSingleStep(this.cpu)) {
       if (!first && this.atBreakpoint()) return this.breakpointStop();
       this.single();
-    } else {
-      const stop = this.runBlocks(this.budget(left));
-      if (stop !== undefined) return stop;
-    }
-    return this.requestedStop();
+    } else return this.runBlocks(this.budget(left));
+    return undefined;
   }
 
   /** Lets happen what is due at this boundary. */
@@ -131,21 +173,34 @@ export class Runner {
     parts.platform.changed = false;
     const due = parts.platform.nextEvent();
     if (due !== undefined && due <= this.time) parts.platform.advance(this.time);
+    if (parts.turns.several) parts.turns.settle();
     if (!needsBoundary(cpu)) return 'proceed';
     if (boundary(cpu) !== undefined) return 'happened';
     return cpu.field32(BOUNDARY.activity) === ACTIVITY.ACTIVE ? 'proceed' : this.idle();
   }
 
-  /** A processor that is not active waits for the next event, which comes at once. */
-  private idle(): 'happened' | Stop {
+  /** A processor that is not active leaves its turn to others; if there are none, the next event comes at once. */
+  private idle(): 'proceed' | 'happened' | Stop {
     const { cpu, parts } = this;
-    if (cpu.field32(BOUNDARY.activity) !== ACTIVITY.HLT) {
-      return { kind: 'shutdown', cause: parts.vmx.aborted ? 'vmx-abort' : 'triple-fault', chain: [...cpu.faultChain] };
+    const { turns } = parts;
+    if (cpu.field32(BOUNDARY.activity) === ACTIVITY.SHUTDOWN && !(turns.several && cpu.vmx.inGuest)) {
+      return this.shutdown();
     }
+    for (let tries = 1; tries < cpu.processors && turns.pass(); tries++) {
+      if (!needsBoundary(cpu)) return 'proceed';
+      if (boundary(cpu) !== undefined) return 'happened';
+      if (cpu.field32(BOUNDARY.activity) === ACTIVITY.ACTIVE) return 'proceed';
+    }
+    if (turns.anyShutdown) return this.shutdown();
     const due = parts.platform.nextEvent();
     if (due === undefined) return { kind: 'halted' };
     if (due > this.time) cpu.setField(MACHINE.time, due);
     return 'happened';
+  }
+
+  private shutdown(): Stop {
+    const { cpu, parts } = this;
+    return { kind: 'shutdown', cause: parts.vmx.aborted ? 'vmx-abort' : 'triple-fault', chain: [...cpu.faultChain] };
   }
 
   /** A stop that what just happened asks for. */
@@ -164,9 +219,20 @@ export class Runner {
 
   /** Instructions that may pass before the next timed event. */
   private budget(left: number): number {
-    const due = this.parts.platform.nextEvent();
-    const budget = Math.min(left, MAX_SLICE);
+    const { platform, turns } = this.parts;
+    const due = platform.nextEvent();
+    const budget = Math.min(left, MAX_SLICE, turns.several ? turns.left : MAX_SLICE);
     return due === undefined ? budget : Math.min(budget, Math.max(1, Number(due - this.time)));
+  }
+
+  /** Marks the debugger's breakpoints and those of the debug registers in decoded code. */
+  markBreakpoints(): void {
+    const { code, breakpoints } = this.parts;
+    code.setBreakpoints([...breakpoints.linears, ...this.cpu.debug.codeLinears]);
+  }
+
+  private syncDebugRegisters(): void {
+    if (this.cpu.debug.sync()) this.markBreakpoints();
   }
 
   private get linearRip(): bigint {
@@ -198,30 +264,56 @@ export class Runner {
         this.deliverFetchFault();
         return undefined;
       }
-      // The tail of the budget is shorter than the block: to the exact count by single steps.
+      // The tail of the budget may be shorter than the block.
       const fits = cpu.memory.view.getUint16(record + RECORD.count, true) <= left;
-      if (fits) left -= this.interpret(record, left);
-      if (!fits || this.exit === EXIT.BREAK) {
+      cpu.debug.inBlock = true;
+      left -= fits ? this.interpret(record, left) : this.interpretPart(record, left);
+      if (this.exit === EXIT.BREAK) {
         if (this.atBreakpoint()) return this.breakpointStop();
         left -= this.single();
-      }
+      } else if (this.redo) left -= this.single();
       if (leavesBlocks(this.exit)) return undefined;
       if (left < before) rounds = 0;
     }
     return undefined;
   }
 
-  /** Executes the one instruction at RIP; returns 1 if it retired, else 0. */
+  /** Runs the first `budget` instructions of a block that has more: a mark stands in front of the rest for as long. */
+  private interpretPart(block: number, budget: number): number {
+    const { view } = this.cpu.memory;
+    let rest = block;
+    while (view.getUint16(rest + RECORD.before, true) < budget) rest += RECORD_SIZE;
+    const handler = view.getUint16(rest + RECORD.handler, true);
+    view.setUint16(rest + RECORD.handler, HANDLER.STOP, true);
+    const retired = this.interpret(block, budget);
+    // The block may have been invalidated.
+    if (view.getUint16(rest + RECORD.handler, true) === HANDLER.STOP) {
+      view.setUint16(rest + RECORD.handler, handler, true);
+    }
+    return retired;
+  }
+
+  /** Executes the one instruction at RIP, or delivers the breakpoint it meets; returns 1 if it retired, else 0. */
   private single(): number {
+    const hits = instructionBreakpoint(this.cpu, this.linearRip);
+    if (hits !== 0) {
+      this.exit = EXIT.FAULT;
+      deliverException(this.cpu, { vector: VECTOR.DB, errorCode: undefined, address: BigInt(hits) });
+      return 0;
+    }
     const record = this.find((mode) => this.parts.code.single(this.cpu.rip, mode));
     if (record === undefined) {
       this.deliverFetchFault();
       return 0;
     }
-    const before = beforeInstruction(this.cpu);
+    const { cpu } = this;
+    const { view, u64, u32 } = cpu.memory;
+    const next = u64[PSEUDO.RIP_PAGE >> 3] + BigInt(view.getUint16(record + RECORD.next, true));
+    const before = beforeInstruction(cpu);
     const retired = this.interpret(record, 1);
     // To TF an iteration of a repeated instruction counts as one.
-    if (retired > 0 || (before.trap && this.exit === EXIT.REPEAT)) afterInstruction(this.cpu, before);
+    if (retired > 0 || (before.trap && this.exit === EXIT.REPEAT)) afterInstruction(cpu, before, next);
+    if (u32[BOUNDARY.pendingDebug >> 2] !== 0 && !leavesBlocks(this.exit)) this.exit = EXIT.EVENT;
     return retired;
   }
 
@@ -251,9 +343,12 @@ export class Runner {
   private interpret(record: number, budget: number): number {
     const { cpu, parts } = this;
     cpu.sliceBudget = budget;
+    this.pendingDebug = cpu.memory.u32[BOUNDARY.pendingDebug >> 2];
     this.interpreting = true;
+    this.redo = false;
     this.exit = parts.interpret(record, budget);
     this.interpreting = false;
+    cpu.debug.inBlock = false;
     parts.host.restoreMark();
     const left = cpu.memory.i32[SCRATCH.budget >> 2];
     const used = cpu.retiredInSlice(0);
@@ -261,11 +356,13 @@ export class Runner {
     if (left < 0 && this.exit !== EXIT.FAULT) this.exit = EXIT.EVENT;
     cpu.sliceBudget = 0;
     cpu.memory.i32[SCRATCH.budget >> 2] = 0;
+    if (parts.turns.several) parts.turns.spend(used);
     if (used > 0) {
       cpu.setField(MACHINE.time, cpu.field(MACHINE.time) + BigInt(used));
       cpu.setField(MACHINE.retired, cpu.field(MACHINE.retired) + BigInt(used));
     }
     if (this.exit === EXIT.FAULT) this.deliverPending();
+    else if (this.exit === EXIT.REPEAT) resumeRepetition(cpu);
     return used;
   }
 
@@ -273,7 +370,10 @@ export class Runner {
     const { cpu } = this;
     const kind = cpu.field32(PENDING.kind);
     cpu.setField32(PENDING.kind, PENDING_KIND.NONE);
+    this.redo = kind === PENDING_KIND.REDO;
     if (kind !== PENDING_KIND.EXCEPTION) return;
+    // Data breakpoints that the instruction met before it faulted are met again when it is restarted.
+    cpu.setField32(BOUNDARY.pendingDebug, this.pendingDebug);
     deliverException(cpu, {
       vector: cpu.field32(PENDING.vector),
       errorCode: cpu.field32(PENDING.hasErrorCode) === 0 ? undefined : cpu.field32(PENDING.errorCode),

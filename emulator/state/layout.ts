@@ -242,6 +242,8 @@ export const MACHINE = {
   poweredOff: machine.field('u32'),
   /** State of the seeded random source. */
   random: machine.field('u64', 4),
+  /** Instructions left of the active processor's turn; 0: the turn is over. Of a machine with several processors. */
+  turnLeft: machine.field('u32'),
 } as const;
 
 /** Layer table, see `vmx/layers.ts`. */

@@ -17,13 +17,13 @@ const NMI_VECTOR = 2;
 
 /**
  * The VM exits of an instruction boundary in the guest, highest priority first (SDM, "Other Causes of VM Exits" and "Window
- * Exiting"): INIT; NMI window; NMI; interrupt window; external interrupt.
+ * Exiting"): start-up message; INIT; NMI window; NMI; interrupt window; external interrupt.
  * @returns true if one was made
  */
 export function boundaryExit(vmx: VmxContext, pending: PendingEvents): boolean {
   const { cpu, vmcs } = vmx;
   const activity = cpu.field32(BOUNDARY.activity);
-  if (activity === ACTIVITY.WAIT_FOR_SIPI) return false;
+  if (activity === ACTIVITY.WAIT_FOR_SIPI) return startUpExit(vmx);
   if (pending.init) {
     consume(vmx, LATCHED.INIT);
     vmExit(vmx, EXIT_REASON.INIT_SIGNAL);
@@ -53,6 +53,15 @@ export function boundaryExit(vmx: VmxContext, pending: PendingEvents): boolean {
     ? interruptionInformation(cpu.interrupts.acknowledge(cpu.number), EVENT_TYPE.EXTERNAL_INTERRUPT, false)
     : 0;
   vmExit(vmx, EXIT_REASON.EXTERNAL_INTERRUPT, { interruption });
+  return true;
+}
+
+/** In the wait-for-SIPI state nothing exits but a start-up message. */
+function startUpExit(vmx: VmxContext): boolean {
+  const latched = vmx.cpu.field32(BOUNDARY.latched);
+  if ((latched & LATCHED.SIPI) === 0) return false;
+  consume(vmx, LATCHED.SIPI | LATCHED.VECTOR_MASK);
+  vmExit(vmx, EXIT_REASON.SIPI, { qualification: BigInt((latched & LATCHED.VECTOR_MASK) >> LATCHED.VECTOR_SHIFT) });
   return true;
 }
 

@@ -1,6 +1,7 @@
 import { EXIT_REASON } from '../tables/exit-reasons';
 import { CONTROL, GPR, LAYER_TABLE, LAYER_TABLE_SIZE, MACHINE, MAX_PROCESSORS, VMX } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
+import { windowShift } from '../state/windows';
 import { NO_VMCS, VMX_MODE } from './vmcs';
 
 /**
@@ -84,8 +85,12 @@ export class LayerTable {
 
   /** Entry of the current VMCS, or 0. */
   private findCurrent(): number {
-    const low = this.u32[VMX.currentVmcs >> 2];
-    const high = this.u32[(VMX.currentVmcs >> 2) + 1];
+    return this.find(VMX.currentVmcs);
+  }
+  /** Entry of the VMCS whose pointer is at an address of the state, or 0. */
+  private find(pointer: number): number {
+    const low = this.u32[pointer >> 2];
+    const high = this.u32[(pointer >> 2) + 1];
     if (this.isGuest(this.hint, low, high)) return this.hint;
     for (let slot = MAX_PROCESSORS; slot < CAPACITY; slot++) {
       const at = ENTRIES + slot * ENTRY_SIZE;
@@ -203,10 +208,12 @@ export class LayerTable {
     return found.sort((one, other) => one.id - other.id);
   }
 
-  /** The layer that executes next on the active processor. */
-  current(): LayerEntry {
-    const guest = this.u32[VMX.mode >> 2] === VMX_MODE.NON_ROOT ? this.findCurrent() : 0;
-    return this.describe(guest === 0 ? this.root(this.u32[MACHINE.activeProcessor >> 2]) : guest);
+  /** The layer that executes next on a processor: on the active one if none is named. */
+  current(processor = this.u32[MACHINE.activeProcessor >> 2]): LayerEntry {
+    const shift = windowShift(this.memory, processor);
+    const inGuest = this.u32[(VMX.mode + shift) >> 2] === VMX_MODE.NON_ROOT;
+    const guest = inGuest ? this.find(VMX.currentVmcs + shift) : 0;
+    return this.describe(guest === 0 ? this.root(processor) : guest);
   }
 
   /** State address of a general register of a layer at rest (of CR2 with 'cr2'), or undefined where there is no such layer. */

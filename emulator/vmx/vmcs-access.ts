@@ -1,13 +1,6 @@
 import type { CheckFailure } from '../api';
-import {
-  MACHINE,
-  MAX_PROCESSORS,
-  PARKED_WINDOWS,
-  CPU_WINDOW,
-  CPU_WINDOW_SIZE,
-  VMCS_WORKING,
-  VMX,
-} from '../state/layout';
+import { MAX_PROCESSORS, VMCS_WORKING, VMX } from '../state/layout';
+import { windowShift } from '../state/windows';
 import { fieldAt, fieldBits, isHighAccess, slotOf, VMCS_LAYOUT } from '../tables/vmcs-fields';
 import { fieldExists } from '../tables/vmx-capabilities';
 import { allFailures } from './entry';
@@ -25,10 +18,8 @@ export class VmcsAccess {
    */
   private dataOf(pointer: bigint): number | undefined {
     const { memory } = this.vmx.cpu;
-    const active = memory.u32[MACHINE.activeProcessor >> 2];
     for (let processor = 0; processor < MAX_PROCESSORS; processor++) {
-      const window = processor === active ? CPU_WINDOW : PARKED_WINDOWS + processor * CPU_WINDOW_SIZE;
-      const moved = window - CPU_WINDOW;
+      const moved = windowShift(memory, processor);
       const isCurrent = (memory.u32[(VMX.flags + moved) >> 2] & CURRENT_VALID) !== 0;
       if (isCurrent && memory.u64[(VMX.currentVmcs + moved) >> 3] === pointer) return VMCS_WORKING + moved;
     }
