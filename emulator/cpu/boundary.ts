@@ -5,6 +5,7 @@ import { deliverException, deliverInterrupt, deliverNmi, type Delivery } from '.
 import { VECTOR } from './faults';
 import type { Processor } from './processor';
 import { resetProcessor } from './reset';
+import { endWaitIfDue } from './waits';
 
 /** Pending debug exceptions: single step. */
 const PENDING_BS = 0x4000;
@@ -94,6 +95,7 @@ export function afterInstruction(cpu: Processor, before: BeforeInstruction, next
  * instruction runs if the processor is active.
  */
 export function boundary(cpu: Processor): Delivery | undefined {
+  if (cpu.field32(BOUNDARY.activity) === ACTIVITY.WAITING) endWaitIfDue(cpu);
   const latched = cpu.field32(BOUNDARY.latched);
   const activity = cpu.field32(BOUNDARY.activity);
   const blocking = cpu.field32(BOUNDARY.interruptibility);

@@ -1,7 +1,8 @@
 import { CONTROL, MACHINE, MSRS, VMX } from '../state/layout';
 import { EFER } from '../tables/control-registers';
-import { APIC_BASE, FEATURE_CONTROL, MSR_BY_INDEX, type MsrRule } from '../tables/msrs';
+import { APIC_BASE, type ComputedMsr, FEATURE_CONTROL, MISC_ENABLE, msrsOf, type StoredMsr } from '../tables/msrs';
 import { raise, VECTOR } from './faults';
+import { readPerformanceMsr, writePerformanceMsr } from './pmu';
 import { type Processor, SEG } from './processor';
 
 /** MSRs implemented by another unit. */
@@ -11,6 +12,8 @@ export interface MsrHook {
   read(index: number, processor: number): bigint;
   write(index: number, value: bigint, processor: number): void;
 }
+
+const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 
 const refuse = (): never => raise(VECTOR.GP, 0);
 
@@ -22,15 +25,20 @@ export function timeStamp(cpu: Processor, time: bigint): bigint {
 /** RDMSR after its privilege and intercept checks; raises #GP(0) for an MSR that is not there. */
 export function readMsr(cpu: Processor, index: number, time = cpu.field(MACHINE.time)): bigint {
   for (const hook of cpu.msrHooks) if (hook.handles(index)) return hook.read(index, cpu.number);
-  const msr = MSR_BY_INDEX.get(index);
-  if (!msr) return refuse();
+  const msr = msrsOf(cpu.model).get(index);
+  if (msr === undefined) return refuse();
   switch (msr.kind) {
     case 'constant':
       return msr.value;
     case 'stored':
       return cpu.field(msr.field);
+    case 'command':
+      return refuse();
+    case 'performance':
+      return readPerformanceMsr(cpu, msr, time);
     case 'computed':
       if (msr.computation === 'tsc') return timeStamp(cpu, time);
+      if (msr.computation === 'tsc-adjust') return cpu.field(MSRS.tscAdjust);
       return cpu.base(msr.computation === 'fs-base' ? SEG.FS : SEG.GS);
   }
 }
@@ -43,25 +51,40 @@ export function writeMsr(cpu: Processor, index: number, value: bigint, time = cp
       return;
     }
   }
-  const msr = MSR_BY_INDEX.get(index);
-  if (!msr) return refuse();
+  const msr = msrsOf(cpu.model).get(index);
+  if (msr === undefined) return refuse();
   switch (msr.kind) {
     case 'constant':
-      if (msr.writes === 'fault') refuse();
+      return refuse();
+    case 'command':
+      if ((value & ~msr.writable) !== 0n) refuse();
       return;
     case 'stored':
       if ((value & ~msr.writable) !== 0n) refuse();
-      if (msr.rule) applyRule(cpu, msr.rule, msr.field, value);
-      else cpu.setField(msr.field, value);
+      writeStored(cpu, msr, (value & ~msr.readOnly) | (cpu.field(msr.field) & msr.readOnly));
+      return;
+    case 'performance':
+      if ((value & ~msr.writable) !== 0n || msr.writable === 0n) refuse();
+      writePerformanceMsr(cpu, msr, value, time);
       return;
     case 'computed':
-      if (msr.computation === 'tsc') {
-        // A write moves the counter by moving its adjustment.
-        cpu.setField(MSRS.tscAdjust, BigInt.asUintN(64, value - time));
-        return;
-      }
-      if (!cpu.isCanonical(value)) refuse();
-      cpu.setBase(msr.computation === 'fs-base' ? SEG.FS : SEG.GS, value);
+      writeComputed(cpu, msr.computation, value, time);
+  }
+}
+
+function writeComputed(cpu: Processor, computation: ComputedMsr['computation'], value: bigint, time: bigint): void {
+  switch (computation) {
+    case 'tsc':
+      // A write moves the counter by moving its adjustment.
+      cpu.setField(MSRS.tscAdjust, BigInt.asUintN(64, value - time));
+      return;
+    case 'tsc-adjust':
+      cpu.setField(MSRS.tscAdjust, value);
+      return;
+    case 'fs-base':
+    case 'gs-base':
+      if (!cpu.isCanonicalBase(value)) refuse();
+      cpu.setBase(computation === 'fs-base' ? SEG.FS : SEG.GS, value);
   }
 }
 
@@ -74,16 +97,27 @@ const bytesIn = (value: bigint, allowed: ReadonlySet<number>): boolean => {
   return true;
 };
 
-function applyRule(cpu: Processor, rule: MsrRule, field: number, value: bigint): void {
+function writeStored(cpu: Processor, { rule, field }: StoredMsr, value: bigint): void {
   switch (rule) {
+    case undefined:
+      break;
     case 'canonical':
-      if (!cpu.isCanonical(value)) refuse();
+      if (!cpu.isCanonicalBase(value)) refuse();
       break;
     case 'pat':
       if (!bytesIn(value, PAT_TYPES)) refuse();
       break;
-    case 'mtrr-type':
+    case 'memory-types':
       if (!bytesIn(value, MTRR_TYPES)) refuse();
+      break;
+    case 'memory-type':
+      if (!MTRR_TYPES.has(Number(value & 0xffn))) refuse();
+      break;
+    case 'zero-only':
+      if (value !== 0n) refuse();
+      break;
+    case 'all-or-none':
+      if (value !== 0n && value !== ALL_ONES) refuse();
       break;
     case 'lock':
       if (cpu.field(field) & FEATURE_CONTROL.locked) refuse();
@@ -96,10 +130,13 @@ function applyRule(cpu: Processor, rule: MsrRule, field: number, value: bigint):
     case 'efer':
       writeEfer(cpu, value);
       return;
+    case 'translation':
+      break;
   }
   cpu.setField(field, value);
   // The page moves under every context's inline maps.
   if (rule === 'apic-base') cpu.mmu.flushVpid(undefined);
+  if (rule === 'translation') cpu.mmu.contextChanged();
 }
 
 /** SDM "x2APIC State Transitions": in only from xAPIC mode, out only by disabling, and never x2APIC without the enable bit. */
@@ -111,6 +148,8 @@ function mayChangeApicMode(old: bigint, value: bigint): boolean {
 
 function writeEfer(cpu: Processor, value: bigint): void {
   const old = cpu.efer;
+  // "XD Bit Disable" takes the feature away.
+  if ((value & BigInt(EFER.NXE)) !== 0n && (cpu.field(MSRS.miscEnable) & MISC_ENABLE.XD_DISABLE) !== 0n) refuse();
   const paging = (cpu.cr0 & 0x8000_0000n) !== 0n;
   if (paging && ((old ^ value) & BigInt(EFER.LME)) !== 0n) refuse();
   // LMA is the processor's own.

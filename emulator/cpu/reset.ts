@@ -1,8 +1,10 @@
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS, SEGMENT_ORDER, VMX } from '../state/layout';
 import { ACTIVITY } from '../tables/boundary-state';
-import { APIC_BASE, FEATURE_CONTROL, MISC_ENABLE_RESET, PAT_RESET } from '../tables/msrs';
+import { APIC_BASE, msrsOf } from '../tables/msrs';
 import { processorSignature } from '../tables/cpuid';
+import { resetPerformanceMonitoring } from './pmu';
 import { type Processor, SEG } from './processor';
+import { endMonitoring } from './waits';
 import { RDX } from './registers';
 
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
@@ -37,10 +39,11 @@ export function resetProcessor(cpu: Processor, kind: 'power-up' | 'init' = 'powe
   cpu.setField(CONTROL.dr + 48, 0xffff_0ff0n);
   cpu.setField(CONTROL.dr + 56, 0x400n);
   for (let i = 0; i < 4; i++) cpu.setField(CONTROL.pdpte + i * 8, 0n);
-  cpu.setField32(BOUNDARY.activity, kind === 'init' && cpu.number !== 0 ? ACTIVITY.WAIT_FOR_SIPI : ACTIVITY.ACTIVE);
+  if (kind === 'power-up') resetMsrs(cpu);
+  const startsUp = (cpu.field(MSRS.apicBase) & APIC_BASE.bootstrap) !== 0n;
+  cpu.setField32(BOUNDARY.activity, startsUp ? ACTIVITY.ACTIVE : ACTIVITY.WAIT_FOR_SIPI);
   cpu.setField32(BOUNDARY.interruptibility, 0);
   cpu.setField(BOUNDARY.pendingDebug, 0n);
-  if (kind === 'power-up') resetMsrs(cpu);
   cpu.delivering = undefined;
   cpu.faultChain.length = 0;
   cpu.mmu.flushVpid(undefined);
@@ -48,13 +51,11 @@ export function resetProcessor(cpu: Processor, kind: 'power-up' | 'init' = 'powe
 }
 
 function resetMsrs(cpu: Processor): void {
-  for (const field of Object.values(MSRS)) cpu.setField(field, 0n);
-  for (let i = 0; i < 11; i++) cpu.setField(MSRS.mtrrFixed + i * 8, 0n);
-  for (let i = 0; i < 20; i++) cpu.setField(MSRS.mtrrVariable + i * 8, 0n);
+  for (const msr of msrsOf(cpu.model).values()) if (msr.kind === 'stored') cpu.setField(msr.field, msr.reset);
+  cpu.setField(MSRS.tscAdjust, 0n);
   cpu.setField(MSRS.apicBase, APIC_BASE.reset | (cpu.number === 0 ? APIC_BASE.bootstrap : 0n));
-  cpu.setField(MSRS.featureControl, FEATURE_CONTROL.locked | FEATURE_CONTROL.vmxOutsideSmx);
-  cpu.setField(MSRS.pat, PAT_RESET);
-  cpu.setField(MSRS.miscEnable, MISC_ENABLE_RESET);
+  resetPerformanceMonitoring(cpu);
+  endMonitoring(cpu);
   cpu.setField32(BOUNDARY.latched, 0);
   cpu.setField32(VMX.mode, 0);
   cpu.setField32(VMX.flags, 0);

@@ -3,9 +3,10 @@ import { CONTROL, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS } from '../state/layout';
 import { cpuid as cpuidLeaf } from '../tables/cpuid';
 import { CR4, RFLAGS } from '../tables/control-registers';
 import { APIC_BASE, MISC_ENABLE } from '../tables/msrs';
+import { supportedXcr0 } from '../tables/xsave-components';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { raise, VECTOR } from './faults';
-import type { PlainIntercept } from './intercepts';
+import { readPerformanceCounter } from './pmu';
 import { readMsr, timeStamp, writeMsr } from './msr-access';
 import {
   operandLinear,
@@ -23,16 +24,18 @@ const ud: ColdInstruction = () => raise(VECTOR.UD);
 
 function cpuid(cpu: Processor, insn: DecodedRecord): ColdResult {
   if (cpu.vmx.plainExits('CPUID', insn)) return COLD.EXITED;
+  // SDM "Determining the Signature": leaf 1 loads the microcode's revision.
+  if (cpu.gpr32(RAX) === 1) cpu.setField(MSRS.biosSignature, BigInt(cpu.model.microcode) << 32n);
   const cr4 = Number(cpu.cr4);
   const enabled = cpu.field(MSRS.miscEnable);
   const result = cpuidLeaf(cpu.model, cpu.gpr32(RAX), cpu.gpr32(RCX), {
     processor: cpu.number,
-    processors: 1,
+    processors: cpu.processors,
     cr4: { osxsave: (cr4 & CR4.OSXSAVE) !== 0, pke: (cr4 & CR4.PKE) !== 0 },
     apicEnabled: (cpu.field(MSRS.apicBase) & APIC_BASE.enable) !== 0n,
     is64Bit: cpu.is64Bit,
     xcr0: cpu.field32(CONTROL.xcr0),
-    xss: 0,
+    xss: cpu.field32(MSRS.xss),
     limited: (enabled & MISC_ENABLE.LIMIT_CPUID) !== 0n,
     xdDisabled: (enabled & MISC_ENABLE.XD_DISABLE) !== 0n,
     monitorEnabled: (enabled & MISC_ENABLE.MONITOR) !== 0n,
@@ -89,7 +92,45 @@ function rdtscp(cpu: Processor, insn: DecodedRecord): ColdResult {
 function rdpmc(cpu: Processor, insn: DecodedRecord): ColdResult {
   if (cpu.cpl !== 0 && (cpu.cr4 & BigInt(CR4.PCE)) === 0n) raise(VECTOR.GP, 0);
   cpu.vmx.plain('RDPMC', insn);
-  return raise(VECTOR.GP, 0);
+  setEdxEax(cpu, readPerformanceCounter(cpu, cpu.gpr32(RCX), cpu.timeAt(insn)));
+  return COLD.NEXT;
+}
+
+function rdpid(cpu: Processor, insn: DecodedRecord): ColdResult {
+  cpu.vmx.requireEnabled('RDTSCP');
+  writeRegister(cpu, insn.d, insn.size, cpu.field(MSRS.tscAux));
+  return COLD.NEXT;
+}
+
+function requireOsxsave(cpu: Processor): void {
+  if ((cpu.cr4 & BigInt(CR4.OSXSAVE)) === 0n) raise(VECTOR.UD);
+}
+
+/** XINUSE, with ECX = 1, is all that XCR0 enables: nothing is known to be in its initial state. */
+function xgetbv(cpu: Processor): ColdResult {
+  requireOsxsave(cpu);
+  const register = cpu.gpr32(RCX);
+  if (register !== 0 && !(register === 1 && cpu.model.features.has('xgetbv1'))) raise(VECTOR.GP, 0);
+  setEdxEax(cpu, cpu.field(CONTROL.xcr0));
+  return COLD.NEXT;
+}
+
+const XCR0_SSE_AND_AVX = 6n;
+const XCR0_AVX = 4n;
+
+function xsetbv(cpu: Processor, insn: DecodedRecord): ColdResult {
+  requireOsxsave(cpu);
+  requireCpl0(cpu);
+  cpu.vmx.plain('XSETBV', insn);
+  const value = edxEax(cpu);
+  const refused =
+    cpu.gpr32(RCX) !== 0 ||
+    (value & 1n) === 0n ||
+    (value & ~BigInt(supportedXcr0(cpu.model.features))) !== 0n ||
+    (value & XCR0_SSE_AND_AVX) === XCR0_AVX;
+  if (refused) raise(VECTOR.GP, 0);
+  cpu.setField(CONTROL.xcr0, value);
+  return COLD.LEAVE;
 }
 
 /** LGDT and LIDT. */
@@ -128,15 +169,6 @@ const storeSelector =
     requireProtected(cpu);
     cpu.vmx.plain(name, insn);
     writeDestination(cpu, insn, BigInt(cpu.selector(segment)), 2);
-    return COLD.NEXT;
-  };
-
-/** Privileged instructions without an effect here. */
-const inert =
-  (name: PlainIntercept): ColdInstruction =>
-  (cpu, insn) => {
-    requireCpl0(cpu);
-    cpu.vmx.plain(name, insn);
     return COLD.NEXT;
   };
 
@@ -227,21 +259,17 @@ export const SYSTEM_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
   rdtsc,
   rdtscp,
   rdpmc,
+  rdpid,
   lgdt: loadTable('LGDT', DESCRIPTOR_TABLES.gdtrBase, DESCRIPTOR_TABLES.gdtrLimit),
   lidt: loadTable('LIDT', DESCRIPTOR_TABLES.idtrBase, DESCRIPTOR_TABLES.idtrLimit),
   sgdt: storeTable('SGDT', DESCRIPTOR_TABLES.gdtrBase, DESCRIPTOR_TABLES.gdtrLimit),
   sidt: storeTable('SIDT', DESCRIPTOR_TABLES.idtrBase, DESCRIPTOR_TABLES.idtrLimit),
   sldt: storeSelector('SLDT', SEG.LDTR),
   str: storeSelector('STR', SEG.TR),
-  invd: inert('INVD'),
-  wbinvd: inert('WBINVD'),
   pause,
   rsm,
-  // MONITOR/MWAIT and XSAVE are not reported by CPUID.
-  monitor: ud,
-  mwait: ud,
-  xgetbv: ud,
-  xsetbv: ud,
+  xgetbv,
+  xsetbv,
   swapgs,
   rdfsbase: readBase(SEG.FS),
   rdgsbase: readBase(SEG.GS),

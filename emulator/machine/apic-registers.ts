@@ -17,6 +17,7 @@ export function connectApic(cpu: Processor, platform: Platform): void {
       apics.active.tpr = (value & 15) << 4;
     },
   };
+  cpu.performanceInterrupt = () => apics.active.performanceInterrupt();
   cpu.msrHooks.push(
     {
       handles: (index) => index >= X2APIC.first && index <= X2APIC.last,

@@ -112,6 +112,7 @@ export class Turns {
     const latched = word(BOUNDARY.latched);
     switch (word(BOUNDARY.activity)) {
       case ACTIVITY.ACTIVE:
+      case ACTIVITY.WAITING:
         return true;
       case ACTIVITY.HLT:
         if (latched !== 0 || word(BOUNDARY.pendingDebug) !== 0 || word(VMX.mode) === NON_ROOT) return true;

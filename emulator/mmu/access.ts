@@ -289,6 +289,10 @@ export class MemoryAccess implements Mmu {
   read(linear: bigint, size: Size): bigint {
     return this.value(this.load(linear, size, false, this.userKind, true), size);
   }
+  loadPhysical(linear: bigint): number {
+    const host = this.load(linear, 1, false, this.userKind, false);
+    return host === SCRATCH.bounce ? -1 : host - RAM_BASE;
+  }
   readSystem(linear: bigint, size: Size): bigint {
     return this.value(this.load(linear, size, false, KIND.IMPLICIT, false), size);
   }

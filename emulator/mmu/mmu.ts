@@ -15,6 +15,8 @@ export interface Mmu {
   watch?: LinearWatch | undefined;
 
   read(linear: bigint, size: 1 | 2 | 4 | 8): bigint;
+  /** Loads a byte, and gives its physical address; -1 where it is not RAM. */
+  loadPhysical(linear: bigint): number;
   write(linear: bigint, size: 1 | 2 | 4 | 8, value: bigint): void;
   readSystem(linear: bigint, size: 1 | 2 | 4 | 8): bigint;
   writeSystem(linear: bigint, size: 1 | 2 | 4 | 8, value: bigint): void;

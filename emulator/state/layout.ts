@@ -186,7 +186,7 @@ export const WAIT = {
   content: cpu.field('u64', 8),
   /** Machine time at which the wait ends by itself; all ones: never. */
   until: cpu.field('u64'),
-  /** Bit 0: an interrupt ends the wait even while RFLAGS.IF = 0. Bit 1: the end at `until` is reported in CF. */
+  /** Bit 0: an interrupt ends the wait even while RFLAGS.IF = 0. Bit 1: the end at `until` is reported in CF. Bit 2: no line is waited for. */
   flags: cpu.field('u32'),
 } as const;
 

@@ -1,5 +1,8 @@
-/** BOUNDARY.activity, and activity state of a VMCS: SDM "Guest Non-Register State". */
-export const ACTIVITY = { ACTIVE: 0, HLT: 1, SHUTDOWN: 2, WAIT_FOR_SIPI: 3 } as const;
+/**
+ * BOUNDARY.activity, and activity state of a VMCS: SDM "Guest Non-Register State". WAITING, in MWAIT and its kin, is none of a VMCS, where
+ * such a processor is active.
+ */
+export const ACTIVITY = { ACTIVE: 0, HLT: 1, SHUTDOWN: 2, WAIT_FOR_SIPI: 3, WAITING: 4 } as const;
 
 /** BOUNDARY.interruptibility, and interruptibility state of a VMCS. */
 export const BLOCKING = {

@@ -5,9 +5,11 @@ import { CONTROL_TRANSFER_ROWS } from './instructions/control-transfer';
 import { DATA_TRANSFER_ROWS } from './instructions/data-transfer';
 import { FLAGS_AND_HINTS_ROWS } from './instructions/flags-and-hints';
 import { PACKED_INTEGER_ROWS } from './instructions/packed-integer';
+import { PROCESSOR_SERVICE_ROWS } from './instructions/processor-services';
 import { SHIFT_AND_BIT_ROWS } from './instructions/shift-and-bit';
 import { STRING_AND_PORT_ROWS } from './instructions/string';
 import { SYSTEM_ROWS } from './instructions/system';
+import { VECTOR_MOVE_ROWS } from './instructions/vector-moves';
 import { VMX_ROWS } from './instructions/vmx';
 import { X87_ROWS } from './instructions/x87';
 
@@ -20,8 +22,10 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
   ...STRING_AND_PORT_ROWS,
   ...FLAGS_AND_HINTS_ROWS,
   ...SYSTEM_ROWS,
+  ...PROCESSOR_SERVICE_ROWS,
   ...VMX_ROWS,
   ...PACKED_INTEGER_ROWS,
+  ...VECTOR_MOVE_ROWS,
   ...BIT_MANIPULATION_ROWS,
   ...X87_ROWS,
 ];

@@ -34,6 +34,7 @@ const RULES: Readonly<Record<Exclude<PlainIntercept, 'RSM' | DescriptorInstructi
 const ENABLED_BY: Readonly<Record<GuestOptional, ControlKey>> = {
   RDTSCP: 'secondary.ENABLE_RDTSCP',
   INVPCID: 'secondary.ENABLE_INVPCID',
+  WAITPKG: 'secondary.ENABLE_USER_WAIT_AND_PAUSE',
 };
 
 type DescriptorInstruction = 'SGDT' | 'SIDT' | 'LGDT' | 'LIDT' | 'SLDT' | 'STR' | 'LLDT' | 'LTR';

@@ -44,7 +44,8 @@ export class TestMachine {
         for (let i = 0; i < size; i++)
           memory.u8[memory.host(Number(linear)) + i] = Number((value >> BigInt(8 * i)) & 0xffn);
       },
-      readSystem: (linear, size) => cpu.mmu.read(linear, size),
+      loadPhysical: (linear) => Number(linear),
+    readSystem: (linear, size) => cpu.mmu.read(linear, size),
       writeSystem: (linear, size, value) => cpu.mmu.write(linear, size, value),
       probeWrite: () => undefined,
       probeWriteAs: () => undefined,

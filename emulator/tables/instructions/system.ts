@@ -1,5 +1,7 @@
 import type { InstructionRow } from '../instruction-types';
-import { cold, ENDS, LEGACY, LONG, LONG_ENDS } from './row';
+import { cold, ENDS, LEGACY, LONG, LONG_ENDS, type RowOptions } from './row';
+
+const FSGSBASE: RowOptions = { mode: 'long', feature: 'fsgsbase' };
 
 /** System instructions. */
 export const SYSTEM_ROWS: readonly InstructionRow[] = [
@@ -8,7 +10,7 @@ export const SYSTEM_ROWS: readonly InstructionRow[] = [
   cold('0F 31', 'RDTSC', '', '-', 'rdtsc'),
   cold('0F 32', 'RDMSR', '', '-', 'rdmsr'),
   cold('0F 33', 'RDPMC', '', '-', 'rdpmc'),
-  cold('0F 01 F9', 'RDTSCP', '', '-', 'rdtscp'),
+  cold('0F 01 F9', 'RDTSCP', '', '-', 'rdtscp', { feature: 'rdtscp' }),
   cold('F4', 'HLT', '', '-', 'hlt', ENDS),
 
   cold('0F 00 /0', 'SLDT', 'Ev', 'v', 'sldt'),
@@ -44,17 +46,15 @@ export const SYSTEM_ROWS: readonly InstructionRow[] = [
   cold('0F 35', 'SYSEXIT', '', 'y', 'sysexit', ENDS),
   cold('0F AA', 'RSM', '', '-', 'rsm', ENDS),
   cold('0F 01 F8', 'SWAPGS', '', '-', 'swapgs', LONG),
-  cold('F3 0F AE /0 reg', 'RDFSBASE', 'Ry', 'y', 'rdfsbase', LONG),
-  cold('F3 0F AE /1 reg', 'RDGSBASE', 'Ry', 'y', 'rdgsbase', LONG),
-  cold('F3 0F AE /2 reg', 'WRFSBASE', 'Ry', 'y', 'wrfsbase', LONG),
-  cold('F3 0F AE /3 reg', 'WRGSBASE', 'Ry', 'y', 'wrgsbase', LONG),
+  cold('F3 0F AE /0 reg', 'RDFSBASE', 'Ry', 'y', 'rdfsbase', FSGSBASE),
+  cold('F3 0F AE /1 reg', 'RDGSBASE', 'Ry', 'y', 'rdgsbase', FSGSBASE),
+  cold('F3 0F AE /2 reg', 'WRFSBASE', 'Ry', 'y', 'wrfsbase', FSGSBASE),
+  cold('F3 0F AE /3 reg', 'WRGSBASE', 'Ry', 'y', 'wrgsbase', FSGSBASE),
 
-  cold('NP 0F 01 C8', 'MONITOR', '', '-', 'monitor'),
-  cold('NP 0F 01 C9', 'MWAIT', '', '-', 'mwait', ENDS),
   cold('NP 0F 01 CA', 'CLAC', '', '-', 'clac', { ...ENDS, feature: 'smap' }),
   cold('NP 0F 01 CB', 'STAC', '', '-', 'stac', { ...ENDS, feature: 'smap' }),
   cold('NP 0F 01 EE', 'RDPKRU', '', '-', 'rdpkru', { feature: 'pku' }),
   cold('NP 0F 01 EF', 'WRPKRU', '', '-', 'wrpkru', { feature: 'pku' }),
-  cold('NP 0F 01 D0', 'XGETBV', '', '-', 'xgetbv'),
-  cold('NP 0F 01 D1', 'XSETBV', '', '-', 'xsetbv', ENDS),
+  cold('NP 0F 01 D0', 'XGETBV', '', '-', 'xgetbv', { feature: 'xsave' }),
+  cold('NP 0F 01 D1', 'XSETBV', '', '-', 'xsetbv', { feature: 'xsave', ends: true }),
 ];
