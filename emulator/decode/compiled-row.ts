@@ -155,7 +155,7 @@ const vectorMemorySize = (row: InstructionRow): number => {
   return VECTOR_TYPE_SIZE[type] ?? vectorOf(row);
 };
 
-/** VEX.vvvv and the high half of the immediate byte name registers by the codes H, B and L. */
+/** VEX.vvvv and the high half of the immediate byte name registers by the codes H, B and L; XMM0 is implied in the place of L. */
 const extraOf = (row: InstructionRow, codes: RegExp): ExtraRegister => {
   const code = row.operands.find((operand) => codes.test(operand));
   return code === undefined ? 'none' : code.startsWith('B') ? 'general' : 'vector';
@@ -166,7 +166,7 @@ const isImmediate = (code: string): code is ImmediateKind => /^(u?I[bwzv]|level|
 /** The bytes of an opcode column, without prefixes and constraints; '90+r' and 'C0+i' count as 90 and C0. Of VEX: without the map's bytes. */
 export const opcodeBytes = (row: InstructionRow): readonly number[] =>
   row.opcode
-    .replace(/^((NP|NFx|66|F2|F3|REX\.W0?|VEX\.\S+) )+/, '')
+    .replace(/^(VEX\.\S+ |((NP|NFx|66|F2|F3|REX\.W0?) )+)/, '')
     .split(' ')
     .filter((token) => /^[0-9A-F]{2}(\+[ri])?$/.test(token))
     .map((token) => parseInt(token, 16));
@@ -233,7 +233,7 @@ const compile = (row: InstructionRow, index: number): CompiledRow => {
     vector: vectorOf(row),
     vex: row.opcode.startsWith('VEX.'),
     v: extraOf(row, /^[HB][a-z]/),
-    w: extraOf(row, /^L[a-z]/),
+    w: extraOf(row, /^(L[a-z]|XMM0)/),
     vsib: row.operands.some((code) => code.startsWith('vm')),
     stackRegister: row.unit === 'x87',
     unit: row.unit,

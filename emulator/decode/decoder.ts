@@ -417,7 +417,7 @@ export class Decoder {
     const { out } = this;
     const low = BigInt.asUintN(32, out.imm);
     const high = this.mode.codeSize === 64 ? 15n : 7n;
-    const inImmediate = ymm(Number((low >> 4n) & high));
+    const inImmediate = ymm(vex ? Number((low >> 4n) & high) : 0);
     out.imm = low | (BigInt(extra(v, this.vvvv)) << 32n) | (BigInt(w === 'none' ? 0 : inImmediate) << 48n);
     return true;
   }

@@ -19,7 +19,7 @@ export type OperandSizeRule = 'b' | 'w' | 'd' | 'q' | 'v' | 'y' | 'z' | 'f64' | 
  * Operand codes of the SDM's opcode map: E G I J M O X Y Z (opcode register) R (ModRM.rm as a register whatever mod is) S C D (segment, control and
  * debug register) A (far pointer), each with its type letter; fixed registers; or 1. Immediates are sign-extended, with a leading u
  * zero-extended; 'level' is the second immediate of ENTER. X and Y are implied by the string instructions and not listed.
- * Vectors: V W U (ymm or xmm), H (by VEX.vvvv), L (by bits 7:4 of the immediate byte), P Q N (mmx), B (general register by VEX.vvvv); the types x, ps, pd are as
+ * Vectors: V W U (ymm or xmm), H (by VEX.vvvv), L (by bits 7:4 of the immediate byte) or XMM0 in its place, P Q N (mmx), B (general register by VEX.vvvv); the types x, ps, pd are as
  * long as the vector, y is 4 or 8 bytes by VEX.W or REX.W; 'Rd/Mb' is a whole register or a byte of memory; 'vm32x' a vector of indices. x87: 'STi'.
  */
 export type OperandCode = string;
