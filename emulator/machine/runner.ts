@@ -13,13 +13,16 @@ import {
 } from '../cpu/boundary';
 import { deliverException } from '../cpu/exceptions';
 import { PENDING_KIND, VECTOR } from '../cpu/faults';
+import { countRetired, countsBranches, instructionsToOverflow, isCounting } from '../cpu/pmu';
 import type { Processor } from '../cpu/processor';
+import { nextWaitEnd } from '../cpu/waits';
 import { HANDLER } from '../codegen/handlers';
 import { RECORD, RECORD_SIZE } from '../decode/record';
 import type { Platform } from '../devices/platform';
-import { POWERED_OFF, RESET_REQUESTED } from '../devices/power';
+import { POWERED_OFF, RESET_REQUESTED, SLEEPING } from '../devices/power';
 import { BOUNDARY, MACHINE, PENDING, PSEUDO, SCRATCH } from '../state/layout';
 import { ACTIVITY } from '../tables/boundary-state';
+import { BRANCH_ROWS } from '../tables/branch-rows';
 import type { VmxUnit } from '../vmx/vmx-unit';
 import type { Breakpoints } from './breakpoints';
 import { CodeModes } from './code-modes';
@@ -50,6 +53,8 @@ export interface RunnerParts {
   readonly turns: Turns;
   /** Layer that executes next. */
   currentLayer(): number;
+  /** Resets the processors, and lets the first one go on at the guest's waking vector. */
+  wake(): void;
 }
 
 /**
@@ -170,6 +175,7 @@ export class Runner {
     const { cpu, parts } = this;
     const stop = this.requestedStop();
     if (stop !== undefined) return stop;
+    if (cpu.field32(MACHINE.poweredOff) !== 0) return this.sleep();
     parts.platform.changed = false;
     const due = parts.platform.nextEvent();
     if (due !== undefined && due <= this.time) parts.platform.advance(this.time);
@@ -192,9 +198,20 @@ export class Runner {
       if (cpu.field32(BOUNDARY.activity) === ACTIVITY.ACTIVE) return 'proceed';
     }
     if (turns.anyShutdown) return this.shutdown();
+    const due = earliest(parts.platform.nextEvent(), nextWaitEnd(cpu));
+    if (due === undefined) return { kind: 'halted' };
+    if (due > this.time) cpu.setField(MACHINE.time, due);
+    return 'happened';
+  }
+
+  /** Nothing runs until a device wakes the machine; then it goes on where firmware passes it on to. */
+  private sleep(): 'happened' | Stop {
+    const { cpu, parts } = this;
     const due = parts.platform.nextEvent();
     if (due === undefined) return { kind: 'halted' };
     if (due > this.time) cpu.setField(MACHINE.time, due);
+    parts.platform.advance(this.time);
+    if ((cpu.field32(MACHINE.poweredOff) & SLEEPING) === 0) parts.wake();
     return 'happened';
   }
 
@@ -219,9 +236,10 @@ export class Runner {
 
   /** Instructions that may pass before the next timed event. */
   private budget(left: number): number {
-    const { platform, turns } = this.parts;
+    const { cpu, platform, turns } = this.parts;
     const due = platform.nextEvent();
-    const budget = Math.min(left, MAX_SLICE, turns.several ? turns.left : MAX_SLICE);
+    let budget = Math.min(left, MAX_SLICE, turns.several ? turns.left : MAX_SLICE);
+    if (isCounting(cpu)) budget = Math.min(budget, instructionsToOverflow(cpu));
     return due === undefined ? budget : Math.min(budget, Math.max(1, Number(due - this.time)));
   }
 
@@ -251,6 +269,8 @@ export class Runner {
   /** Runs decoded blocks until the budget is used up or the boundary has to be looked at. */
   private runBlocks(budget: number): Stop | undefined {
     const { cpu, parts } = this;
+    // A block has no branch but its last instruction.
+    const byBlock = countsBranches(cpu);
     let left = budget;
     for (let rounds = 0; left > 0 && rounds < PATIENCE; rounds++) {
       const before = left;
@@ -265,9 +285,11 @@ export class Runner {
         return undefined;
       }
       // The tail of the budget may be shorter than the block.
-      const fits = cpu.memory.view.getUint16(record + RECORD.count, true) <= left;
+      const count = cpu.memory.view.getUint16(record + RECORD.count, true);
+      const fits = count <= left;
       cpu.debug.inBlock = true;
-      left -= fits ? this.interpret(record, left) : this.interpretPart(record, left);
+      const most = byBlock ? Math.min(count, left) : left;
+      left -= fits ? this.interpret(record, most) : this.interpretPart(record, left);
       if (this.exit === EXIT.BREAK) {
         if (this.atBreakpoint()) return this.breakpointStop();
         left -= this.single();
@@ -344,6 +366,8 @@ export class Runner {
     const { cpu, parts } = this;
     cpu.sliceBudget = budget;
     this.pendingDebug = cpu.memory.u32[BOUNDARY.pendingDebug >> 2];
+    const level = isCounting(cpu) ? cpu.cpl : 0;
+    cpu.countedInSlice = 0;
     this.interpreting = true;
     this.redo = false;
     this.exit = parts.interpret(record, budget);
@@ -361,9 +385,30 @@ export class Runner {
       cpu.setField(MACHINE.time, cpu.field(MACHINE.time) + BigInt(used));
       cpu.setField(MACHINE.retired, cpu.field(MACHINE.retired) + BigInt(used));
     }
+    if (isCounting(cpu)) this.count(record, used, level);
     if (this.exit === EXIT.FAULT) this.deliverPending();
     else if (this.exit === EXIT.REPEAT) resumeRepetition(cpu);
     return used;
+  }
+
+  /** Tells the performance counters what has retired; an overflow may have asked for the boundary to be looked at. */
+  private count(record: number, retired: number, level: number): void {
+    const { cpu, parts } = this;
+    countRetired(cpu, retired, retired > 0 && this.endsInBranch(record, retired), level);
+    if (parts.platform.changed && !leavesBlocks(this.exit)) this.exit = EXIT.EVENT;
+  }
+
+  /** Whether the last of the first `count` instructions of a block is a branch; of several blocks' the answer means nothing. */
+  private endsInBranch(block: number, count: number): boolean {
+    const { view } = this.cpu.memory;
+    if (count > view.getUint16(block + RECORD.count, true)) return false;
+    const isMark = (at: number): boolean => {
+      const handler = view.getUint16(at + RECORD.handler, true);
+      return handler === HANDLER.BREAK || handler === HANDLER.CROSSING;
+    };
+    let last = block;
+    while (isMark(last) || view.getUint16(last + RECORD.before, true) < count - 1) last += RECORD_SIZE;
+    return BRANCH_ROWS[view.getUint16(last + RECORD.operation, true)];
   }
 
   private deliverPending(): void {
@@ -381,6 +426,9 @@ export class Runner {
     });
   }
 }
+
+const earliest = (a: bigint | undefined, b: bigint | undefined): bigint | undefined =>
+  a === undefined || (b !== undefined && b < a) ? b : a;
 
 /** Whether the instruction boundary has to be looked at after an exit. */
 function leavesBlocks(exit: number): boolean {

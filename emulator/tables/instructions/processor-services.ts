@@ -6,15 +6,17 @@ const WAITPKG_ENDS: RowOptions = { feature: 'waitpkg', ends: true };
 
 /** Random numbers, waits, cache control, direct stores and other small services that features bring. */
 export const PROCESSOR_SERVICE_ROWS: readonly InstructionRow[] = [
-  cold('0F C7 /6 reg', 'RDRAND', 'Rv', 'v', 'rdrand', { feature: 'rdrand' }),
-  cold('0F C7 /7 reg', 'RDSEED', 'Rv', 'v', 'rdseed', { feature: 'rdseed' }),
-  cold('F3 0F C7 /7 reg', 'RDPID', 'Rn', 'n', 'rdpid', { feature: 'rdpid' }),
+  ...['NP', '66'].flatMap((prefix) => [
+    cold(`${prefix} 0F C7 /6 reg`, 'RDRAND', 'Ev', 'v', 'rdrand', { feature: 'rdrand' }),
+    cold(`${prefix} 0F C7 /7 reg`, 'RDSEED', 'Ev', 'v', 'rdseed', { feature: 'rdseed' }),
+  ]),
+  cold('F3 0F C7 /7 reg', 'RDPID', 'En', 'n', 'rdpid', { feature: 'rdpid' }),
 
   cold('NP 0F 01 C8', 'MONITOR', '', '-', 'monitor', { feature: 'monitor' }),
   cold('NP 0F 01 C9', 'MWAIT', '', '-', 'mwait', { feature: 'monitor', ends: true }),
-  cold('66 0F AE /6 reg', 'TPAUSE', 'Rd', 'd', 'tpause', WAITPKG_ENDS),
-  cold('F2 0F AE /6 reg', 'UMWAIT', 'Rd', 'd', 'umwait', WAITPKG_ENDS),
-  cold('F3 0F AE /6 reg', 'UMONITOR', 'Ry', 'y', 'umonitor', WAITPKG),
+  cold('66 0F AE /6 reg', 'TPAUSE', 'Ed', 'd', 'tpause', WAITPKG_ENDS),
+  cold('F2 0F AE /6 reg', 'UMWAIT', 'Ed', 'd', 'umwait', WAITPKG_ENDS),
+  cold('F3 0F AE /6 reg', 'UMONITOR', 'Ey', 'y', 'umonitor', WAITPKG),
 
   cold('NP 0F AE /7 mem', 'CLFLUSH', 'Mb', 'b', 'cache_line', { feature: 'clflush' }),
   cold('66 0F AE /7 mem', 'CLFLUSHOPT', 'Mb', 'b', 'cache_line', { feature: 'clflushopt' }),
