@@ -28,6 +28,7 @@ import { MemoryAccess } from '../mmu/access';
 import { SEMANTICS, WARM_SEMANTICS } from '../semantics';
 import { MACHINE, MAX_PROCESSORS } from '../state/layout';
 import { MachineMemory } from '../state/memory';
+import { seedRandom } from '../state/random';
 import { CPU_MODELS } from '../tables/cpu-models';
 import { INSTRUCTIONS } from '../tables/instructions';
 import { VMX_COLD } from '../vmx/instructions';
@@ -137,7 +138,14 @@ class EmulatedMachine implements LoadableMachine {
     const dirty = new DirtyPages(this.memory, () => this.access.evictAllStores());
     this.snapshots = new Snapshots(this.memory, dirty, { dropCaches: () => this.dropCaches() });
     this.hash = new StateHash(this.memory, dirty);
-    for (let processor = processors - 1; processor >= 0; processor--) {
+    seedRandom(this.memory, config.seed);
+    this.resetProcessors();
+    this.dropCaches();
+  }
+
+  /** The first one is the active one then. */
+  private resetProcessors(): void {
+    for (let processor = this.cpu.processors - 1; processor >= 0; processor--) {
       this.turns.activate(processor);
       resetProcessor(cpu);
     }
