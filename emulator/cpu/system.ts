@@ -174,7 +174,9 @@ const storeSelector =
 
 function pause(cpu: Processor, insn: DecodedRecord): ColdResult {
   cpu.vmx.plain('PAUSE', insn);
-  return COLD.NEXT;
+  if (cpu.processors === 1) return COLD.NEXT;
+  cpu.yielding = true;
+  return COLD.LEAVE;
 }
 
 /** RSM outside SMM. */

@@ -1,5 +1,5 @@
 import type { DecodedRecord } from '../decode/decoded-record';
-import { BOUNDARY, FLAGS, GPR, MACHINE, MSRS, WAIT } from '../state/layout';
+import { BOUNDARY, FLAGS, GPR, MACHINE, MSRS, VMX, WAIT } from '../state/layout';
 import { windowShift } from '../state/windows';
 import { ACTIVITY } from '../tables/boundary-state';
 import { CR4, RFLAGS } from '../tables/control-registers';
@@ -20,6 +20,8 @@ import { RAX, RCX, RDX } from './registers';
 
 const LINE_SIZE = 64;
 const LINE_WORDS = LINE_SIZE / 8;
+/** VMX.mode in a guest. */
+const NON_ROOT = 2;
 const NEVER = 0xffff_ffff_ffff_ffffn;
 /** Longest wait for a line in a machine with several processors, in machine time: 100 microseconds. */
 const DOZE = 100_000n;
@@ -49,10 +51,12 @@ function beginMonitoring(cpu: Processor, insn: DecodedRecord, register: number):
 }
 
 /** A line is monitored, and holds what it did. */
-function isArmed(cpu: Processor): boolean {
-  const line = cpu.field(WAIT.line);
+function isArmed(cpu: Processor, shift = 0): boolean {
+  const line = cpu.field(WAIT.line + shift);
   if (line === NEVER) return false;
-  for (let i = 0; i < LINE_WORDS; i++) if (lineWord(cpu, line, i) !== cpu.field(WAIT.content + i * 8)) return false;
+  for (let i = 0; i < LINE_WORDS; i++) {
+    if (lineWord(cpu, line, i) !== cpu.field(WAIT.content + i * 8 + shift)) return false;
+  }
   return true;
 }
 
@@ -130,19 +134,28 @@ const userWait =
     return COLD.LEAVE;
   };
 
-/** Whether something ends a wait of the active processor now. */
-function wakes(cpu: Processor): boolean {
-  const flags = cpu.field32(WAIT.flags);
-  if (cpu.vmx.inGuest || cpu.field32(BOUNDARY.latched) !== 0 || cpu.field(BOUNDARY.pendingDebug) !== 0n) return true;
-  if ((flags & ANY_LINE) === 0 && !isArmed(cpu)) return true;
-  const takes = (flags & INTERRUPT_BREAK) !== 0 || (cpu.field32(FLAGS.system) & RFLAGS.IF) !== 0;
-  return takes && cpu.interrupts.interruptPending(cpu.number);
+/** Whether something ends a processor's wait now. */
+function wakes(cpu: Processor, processor: number, shift: number): boolean {
+  const flags = cpu.field32(WAIT.flags + shift);
+  if (cpu.field32(VMX.mode + shift) === NON_ROOT) return true;
+  if (cpu.field32(BOUNDARY.latched + shift) !== 0 || cpu.field(BOUNDARY.pendingDebug + shift) !== 0n) return true;
+  if ((flags & ANY_LINE) === 0 && !isArmed(cpu, shift)) return true;
+  const takes = (flags & INTERRUPT_BREAK) !== 0 || (cpu.field32(FLAGS.system + shift) & RFLAGS.IF) !== 0;
+  return takes && cpu.interrupts.interruptPending(processor);
+}
+
+const hasExpired = (cpu: Processor, shift: number): boolean => cpu.field(MACHINE.time) >= cpu.field(WAIT.until + shift);
+
+/** Whether the wait of a processor whose activity is WAITING is over. */
+export function isWaitOver(cpu: Processor, processor: number): boolean {
+  const shift = windowShift(cpu.memory, processor);
+  return hasExpired(cpu, shift) || wakes(cpu, processor, shift);
 }
 
 /** At a boundary of a processor whose activity is WAITING: makes it active if its wait is over. */
 export function endWaitIfDue(cpu: Processor): void {
-  const expired = cpu.field(MACHINE.time) >= cpu.field(WAIT.until);
-  if (!expired && !wakes(cpu)) return;
+  const expired = hasExpired(cpu, 0);
+  if (!expired && !wakes(cpu, cpu.number, 0)) return;
   if (expired && (cpu.field32(WAIT.flags) & REPORTS_LIMIT) !== 0) cpu.rflags |= RFLAGS.CF;
   cpu.setField32(BOUNDARY.activity, ACTIVITY.ACTIVE);
   endMonitoring(cpu);

@@ -1,4 +1,5 @@
 import type { Processor } from '../cpu/processor';
+import { isWaitOver } from '../cpu/waits';
 import type { InterruptSource } from '../devices/bus';
 import { BOUNDARY, FLAGS, MACHINE, VMX } from '../state/layout';
 import { switchWindow, windowShift } from '../state/windows';
@@ -112,8 +113,9 @@ export class Turns {
     const latched = word(BOUNDARY.latched);
     switch (word(BOUNDARY.activity)) {
       case ACTIVITY.ACTIVE:
-      case ACTIVITY.WAITING:
         return true;
+      case ACTIVITY.WAITING:
+        return isWaitOver(this.cpu, processor);
       case ACTIVITY.HLT:
         if (latched !== 0 || word(BOUNDARY.pendingDebug) !== 0 || word(VMX.mode) === NON_ROOT) return true;
         return (word(FLAGS.system) & RFLAGS.IF) !== 0 && this.interrupts.interruptPending(processor);
