@@ -378,13 +378,25 @@ export class RecordContext implements OperandContext {
     this.f.store(8, at, value);
     this.f.store(2, at, i64(0xffff), 8);
   }
-  enterMmx(): void {
+  checkMmx(): void {
     const { f } = this;
     f.if(and32(loadI32From16U(i32(0), X87.status), i32(X87_ERROR_SUMMARY)));
     this.raiseWith(VECTOR.MF);
     f.end();
-    f.storeI32As16(i32(0), and32(loadI32From16U(i32(0), X87.status), i32(~X87_TOP)), X87.status);
+  }
+  enterMmx(): void {
+    const { f } = this;
+    this.checkMmx();
+    this.resetTop();
     f.storeI32As16(i32(0), i32(0xff), X87.tag);
+  }
+  beginMmxStore(): void {
+    this.checkMmx();
+    this.resetTop();
+  }
+  private resetTop(): void {
+    const { f } = this;
+    f.storeI32As16(i32(0), and32(loadI32From16U(i32(0), X87.status), i32(~X87_TOP)), X87.status);
   }
   generalRegister(operand: 'v', size: 4 | 8): Expr {
     return MEMORY_OPERATORS[size].u(this.registerAt(operand));

@@ -103,6 +103,10 @@ export interface OperandContext {
   setLane(operand: 'd' | 'v', size: Size, index: number, value: Expr): void;
   /** Writes an MMX register: 64 bits, and ones in the x87 register's sign and exponent. */
   setMmx(operand: 'd' | 's', value: Expr): void;
+  /** #MF if an x87 exception is pending: before an MMX instruction's memory access. */
+  checkMmx(): void;
+  /** As `checkMmx` before a store; processors then have TOP 0 already, even where the store faults. */
+  beginMmxStore(): void;
   /** What every MMX instruction but EMMS does first: #MF if one is pending; then all tags valid and TOP 0. Call it after the last access that can fault. */
   enterMmx(): void;
   /** The general register of VEX.vvvv. */

@@ -11,9 +11,11 @@ import * as logic from './logic';
 import * as moves from './moves';
 import * as multiply from './multiply';
 import { PACKED_INTEGER_SEMANTICS } from './packed-integers';
+import { PACKED_SHIFT_SEMANTICS } from './packed-shifts';
 import * as shifts from './shifts';
 import * as stack from './stack';
 import * as strings from './strings';
+import { VECTOR_MOVE_SEMANTICS } from './vector-moves';
 
 export const SEMANTICS: Readonly<Record<string, Semantic>> = {
   add: arithmetic.addition,
@@ -111,5 +113,7 @@ export const SEMANTICS: Readonly<Record<string, Semantic>> = {
 /** Every warm instruction, likewise. */
 export const WARM_SEMANTICS: Readonly<Record<string, WarmSemantic>> = {
   ...PACKED_INTEGER_SEMANTICS,
+  ...PACKED_SHIFT_SEMANTICS,
+  ...VECTOR_MOVE_SEMANTICS,
   ...BIT_MANIPULATION_SEMANTICS,
 };

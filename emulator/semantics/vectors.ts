@@ -20,6 +20,7 @@ const bytesOf = (shape: Shape): 16 | 32 => (shape.vector === 32 ? 32 : 16);
  */
 export function sourceVector(context: OperandContext, shape: Shape, aligned = !shape.vex): readonly Expr[] {
   if (shape.vector === 8) {
+    context.checkMmx();
     const value = isMemory(shape) ? context.load(8, false, context.ea()) : context.reg('s', 8, false);
     return [context.holdAs('v128', simd('i64x2.splat', value))];
   }

@@ -5,6 +5,7 @@ import { CONTROL_TRANSFER_ROWS } from './instructions/control-transfer';
 import { DATA_TRANSFER_ROWS } from './instructions/data-transfer';
 import { FLAGS_AND_HINTS_ROWS } from './instructions/flags-and-hints';
 import { PACKED_INTEGER_ROWS } from './instructions/packed-integer';
+import { PACKED_SHIFT_ROWS } from './instructions/packed-shift';
 import { PROCESSOR_SERVICE_ROWS } from './instructions/processor-services';
 import { SHIFT_AND_BIT_ROWS } from './instructions/shift-and-bit';
 import { STRING_AND_PORT_ROWS } from './instructions/string';
@@ -25,6 +26,7 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
   ...PROCESSOR_SERVICE_ROWS,
   ...VMX_ROWS,
   ...PACKED_INTEGER_ROWS,
+  ...PACKED_SHIFT_ROWS,
   ...VECTOR_MOVE_ROWS,
   ...BIT_MANIPULATION_ROWS,
   ...X87_ROWS,

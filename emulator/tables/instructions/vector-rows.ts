@@ -44,12 +44,13 @@ export const packedInteger = (
   mnemonic: string,
   key: string,
   feature: CpuFeature = 'sse2',
+  last: '' | ' Ib' = '',
 ): readonly InstructionRow[] => {
   const at: Place = { ...place, prefix: '66' };
   return [
-    sse(at, mnemonic, 'Vx Wx', key, feature),
-    vex('128', 'WIG', at, mnemonic, 'Vx Hx Wx', key, 'avx'),
-    vex('256', 'WIG', at, mnemonic, 'Vx Hx Wx', key, 'avx2'),
+    sse(at, mnemonic, `Vx Wx${last}`, key, feature),
+    vex('128', 'WIG', at, mnemonic, `Vx Hx Wx${last}`, key, 'avx'),
+    vex('256', 'WIG', at, mnemonic, `Vx Hx Wx${last}`, key, 'avx2'),
   ];
 };
 
@@ -60,7 +61,8 @@ export const packedIntegerMmx = (
   key: string,
   feature: CpuFeature = 'mmx',
   later: CpuFeature = 'sse2',
+  last: '' | ' Ib' = '',
 ): readonly InstructionRow[] => [
-  warm(`NP ${place.map} ${place.opcode}`, mnemonic, 'Pq Qq', 'q', key, { unit: 'mmx', feature }),
-  ...packedInteger(place, mnemonic, key, later),
+  warm(`NP ${place.map} ${place.opcode}`, mnemonic, `Pq Qq${last}`, 'q', key, { unit: 'mmx', feature }),
+  ...packedInteger(place, mnemonic, key, later, last),
 ];
