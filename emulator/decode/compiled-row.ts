@@ -11,7 +11,7 @@ export type Role = (typeof ROLE)[keyof typeof ROLE];
 export type RegisterClass = 'general' | 'byte' | 'vector' | 'mmx';
 
 /** What VEX.vvvv or the high half of the immediate byte names. */
-export type ExtraRegister = 'none' | 'general' | 'vector';
+export type ExtraRegister = 'none' | 'general' | 'vector' | 'first vector';
 
 /** Immediates in the order of their bytes; 'level' is the second of ENTER, packed above the first. */
 export type ImmediateKind = 'Ib' | 'uIb' | 'level' | 'uIw' | 'Iz' | 'Iv' | 'Jb' | 'Jz' | 'Ap';
@@ -34,7 +34,7 @@ export interface CompiledRow {
   /** Bytes of the vector registers it works on (VEX.L; 8 for MMX); 0 where it has none. */
   readonly vector: 0 | 8 | 16 | 32;
   readonly vex: boolean;
-  /** VEX.vvvv, and bits 7:4 of the immediate byte. */
+  /** VEX.vvvv, and bits 7:4 of the immediate byte or the implied XMM0. */
   readonly v: ExtraRegister;
   readonly w: ExtraRegister;
   /** The index of the memory operand is a vector register. */
@@ -158,7 +158,9 @@ const vectorMemorySize = (row: InstructionRow): number => {
 /** VEX.vvvv and the high half of the immediate byte name registers by the codes H, B and L; XMM0 is implied in the place of L. */
 const extraOf = (row: InstructionRow, codes: RegExp): ExtraRegister => {
   const code = row.operands.find((operand) => codes.test(operand));
-  return code === undefined ? 'none' : code.startsWith('B') ? 'general' : 'vector';
+  if (code === undefined) return 'none';
+  if (code === 'XMM0') return 'first vector';
+  return code.startsWith('B') ? 'general' : 'vector';
 };
 
 const isImmediate = (code: string): code is ImmediateKind => /^(u?I[bwzv]|level|J[bz]|Ap)$/.test(code);
@@ -219,7 +221,7 @@ const compile = (row: InstructionRow, index: number): CompiledRow => {
   // An only register operand is named by both fields, so that a reader need not know which side it is on.
   const none = { role: ROLE.NONE, registers: 'general' as const };
   // VEX.vvvv is a field of its own: the other two operands are d and s wherever it stands among them.
-  const positional = registers.filter((_, i) => !/^[HBL][a-z]/.test(row.operands[i]));
+  const positional = registers.filter((_, i) => !/^([HBL][a-z]|XMM0)/.test(row.operands[i]));
   const first = named.length === 1 ? named[0] : (positional[0] ?? none);
   const second = named.length === 1 ? named[0] : (positional[1] ?? none);
   const writesFirst = admitsMemory(row.operands[0] ?? '');

@@ -40,7 +40,7 @@ const vexColumn = (opcode: string): VexColumn | undefined => {
 };
 
 /** Encoding that the row's opcode column demands: prefixes, then bytes. */
-const PREFIX_TOKENS = /^((NP|NFx|66|F2|F3|REX\.W0?|VEX\.\S+) )+/;
+const PREFIX_TOKENS = /^(VEX\.\S+ |((NP|NFx|66|F2|F3|REX\.W0?) )+)/;
 
 /** One instruction of a row being put together, with random operands; sets up the state it needs. */
 export class Assembly {
