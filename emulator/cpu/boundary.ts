@@ -50,12 +50,13 @@ export function resumeRepetition(cpu: Processor): void {
 
 /**
  * Before an instruction executes: DR6 bits of the instruction breakpoint it meets, for the #DB that comes in its place; else 0. RF lets
- * one instruction pass.
+ * one instruction pass, as the shadow of MOV SS does.
  */
 export function instructionBreakpoint(cpu: Processor, linear: bigint): number {
   const resume = (cpu.field32(FLAGS.system) & RFLAGS.RF) !== 0;
   if (resume) clearResume(cpu);
-  return resume || !cpu.debug.hasCode ? 0 : cpu.debug.codeHits(linear);
+  if (resume || !cpu.debug.hasCode || (cpu.field32(BOUNDARY.interruptibility) & BLOCKING.MOV_SS) !== 0) return 0;
+  return cpu.debug.codeHits(linear);
 }
 
 /** State of the boundary before an instruction, for `afterInstruction`. */

@@ -170,12 +170,16 @@ function loadState(cpu: Processor, state: TaskState, nests: boolean, ext: 0 | 1)
   loadNull(cpu, SEG.LDTR, state.ldt, 0);
   if (state.cr3 !== undefined && state.cr3 !== cpu.cr3) loadCr3(cpu, state.cr3, ext);
   cpu.mmu.contextChanged();
+  // The stack as soon as may be: what is wrong with the others is delivered on it.
+  const stackSelector = state.selectors[SEG.SS];
+  const stackFirst = !virtual && (stackSelector & 4) === 0;
+  if (stackFirst) loadStack(cpu, stackSelector, cpl, ext);
   loadLdt(cpu, state.ldt, ext);
   if (virtual) {
     for (const index of ORDER) loadRealSegment(cpu, index, state.selectors[index]);
   } else {
+    if (!stackFirst) loadStack(cpu, stackSelector, cpl, ext);
     loadCode(cpu, state.selectors[SEG.CS], ext);
-    loadStack(cpu, state.selectors[SEG.SS], cpl, ext);
     for (const index of [SEG.ES, SEG.DS, SEG.FS, SEG.GS]) loadData(cpu, index, state.selectors[index], cpl, ext);
   }
   cpu.mmu.contextChanged();

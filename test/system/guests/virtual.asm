@@ -62,13 +62,13 @@ back:   mov ecx, [esp + 8]
         iretd
 bits 16
 short_target:
-        mov bp, sp
-        mov ax, [ss:bp]
-        mov bx, [ss:bp + 2]
-        mov cx, [ss:bp + 4]
-        mov dx, [ss:bp + 8]
-        mov si, [ss:bp + 16]
-        o32 jmp CODE32:short_out
+        mov ax, [esp]
+        mov bx, [esp + 2]
+        mov cx, [esp + 4]
+        mov dx, [esp + 8]
+        mov si, [esp + 16]
+        mov ebp, esp
+        jmp dword CODE32:short_out
 vector21:
         mov bp, sp
         mov dx, [bp + 4]
@@ -237,12 +237,6 @@ V "iretd iopl 3", IOPL3
 %$x:    pushfd
         pop eax
         mov bx, sp
-VE
-V "iretd limit", IOPL3
-        push dword 0x3000
-        push dword V86_CS
-        push dword 0x10000
-        o32 iret
 VE
 V "far jump", IOPL3
         jmp V86_CS - 1:v86(%$x) + 16
