@@ -244,7 +244,8 @@ const compile = (row: InstructionRow, index: number): CompiledRow => {
     s: second.role,
     dClass: first.registers,
     sClass: second.registers,
-    immediates: row.operands.filter(isImmediate),
+    // A register in bits 7:4 of an immediate byte takes that byte.
+    immediates: row.operands.map((code) => (/^L[a-z]/.test(code) ? 'Ib' : code)).filter(isImmediate),
     impliedImmediate: impliedImmediateOf(row.operands),
     special: specialOf(row.operands),
     registerOnly: row.operands.some((code) => code === 'Rn'),

@@ -68,7 +68,7 @@ const VEX_SLOTS = [SLOT.NONE, SLOT.P66, SLOT.F3, SLOT.F2] as const;
 const gpr = (number: number): number => GPR + number * 8;
 const ymm = (number: number): number => YMM + number * YMM_SIZE;
 const extra = (kind: ExtraRegister, number: number): number =>
-  kind === 'none' ? 0 : kind === 'vector' ? ymm(number) : gpr(number);
+  kind === 'none' ? 0 : kind === 'general' ? gpr(number) : ymm(kind === 'vector' ? number : 0);
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -418,7 +418,7 @@ export class Decoder {
     const low = BigInt.asUintN(32, out.imm);
     const high = this.mode.codeSize === 64 ? 15n : 7n;
     const inImmediate = ymm(vex ? Number((low >> 4n) & high) : 0);
-    out.imm = low | (BigInt(extra(v, this.vvvv)) << 32n) | (BigInt(w === 'none' ? 0 : inImmediate) << 48n);
+    out.imm = low | (BigInt(extra(v, this.vvvv)) << 32n) | (BigInt(w === 'vector' ? inImmediate : extra(w, 0)) << 48n);
     return true;
   }
 

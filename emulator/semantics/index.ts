@@ -11,7 +11,9 @@ import * as logic from './logic';
 import * as moves from './moves';
 import * as multiply from './multiply';
 import { PACKED_INTEGER_SEMANTICS } from './packed-integers';
+import { PACKED_PRODUCT_SEMANTICS } from './packed-products';
 import { PACKED_SHIFT_SEMANTICS } from './packed-shifts';
+import { PACKED_SHUFFLE_SEMANTICS } from './packed-shuffles';
 import * as shifts from './shifts';
 import * as stack from './stack';
 import * as strings from './strings';
@@ -113,7 +115,9 @@ export const SEMANTICS: Readonly<Record<string, Semantic>> = {
 /** Every warm instruction, likewise. */
 export const WARM_SEMANTICS: Readonly<Record<string, WarmSemantic>> = {
   ...PACKED_INTEGER_SEMANTICS,
+  ...PACKED_PRODUCT_SEMANTICS,
   ...PACKED_SHIFT_SEMANTICS,
+  ...PACKED_SHUFFLE_SEMANTICS,
   ...VECTOR_MOVE_SEMANTICS,
   ...BIT_MANIPULATION_SEMANTICS,
 };

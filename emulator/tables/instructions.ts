@@ -6,6 +6,7 @@ import { DATA_TRANSFER_ROWS } from './instructions/data-transfer';
 import { FLAGS_AND_HINTS_ROWS } from './instructions/flags-and-hints';
 import { PACKED_INTEGER_ROWS } from './instructions/packed-integer';
 import { PACKED_SHIFT_ROWS } from './instructions/packed-shift';
+import { PACKED_SHUFFLE_ROWS } from './instructions/packed-shuffle';
 import { PROCESSOR_SERVICE_ROWS } from './instructions/processor-services';
 import { SHIFT_AND_BIT_ROWS } from './instructions/shift-and-bit';
 import { STRING_AND_PORT_ROWS } from './instructions/string';
@@ -27,6 +28,7 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
   ...VMX_ROWS,
   ...PACKED_INTEGER_ROWS,
   ...PACKED_SHIFT_ROWS,
+  ...PACKED_SHUFFLE_ROWS,
   ...VECTOR_MOVE_ROWS,
   ...BIT_MANIPULATION_ROWS,
   ...X87_ROWS,
