@@ -18,6 +18,7 @@ import {
   ltS32,
   ltU,
   ne32,
+  or32,
   select,
   shl32,
   shrU,
@@ -82,8 +83,9 @@ export function generateInterpreter({ shapes, firstWarm, hot, warm }: Interprete
   const target = f.newLocal('i64');
   const link = f.newLocal('i32');
   const repeats = f.newLocal('i32');
-  // A single-step trap follows every iteration.
-  f.set(repeats, select(i32(1), i32(REPEATS_PER_RUN), and32(loadI32(i32(0), FLAGS.system), i32(RFLAGS.TF))));
+  // A single-step trap follows every iteration, a data breakpoint's trap the iteration that meets it.
+  const trap = and32(loadI32(i32(0), FLAGS.system), i32(RFLAGS.TF));
+  f.set(repeats, select(i32(1), i32(REPEATS_PER_RUN), or32(trap, loadI32(i32(0), SCRATCH.oneRepeat))));
 
   const exit = f.block();
   const fault = f.block();

@@ -51,6 +51,11 @@ export class DebugRegisters implements LinearWatch {
     return this.code.length > 0;
   }
 
+  /** Whether a data breakpoint is enabled. */
+  get hasData(): boolean {
+    return this.data.length > 0;
+  }
+
   /** Linear addresses of all processors' instruction breakpoints. */
   get codeLinears(): readonly bigint[] {
     return [...this.codeOf.values()].flat();

@@ -332,7 +332,9 @@ export class Runner {
     const { view, u64, u32 } = cpu.memory;
     const next = u64[PSEUDO.RIP_PAGE >> 3] + BigInt(view.getUint16(record + RECORD.next, true));
     const before = beforeInstruction(cpu);
+    u32[SCRATCH.oneRepeat >> 2] = cpu.debug.hasData ? 1 : 0;
     const retired = this.interpret(record, 1);
+    u32[SCRATCH.oneRepeat >> 2] = 0;
     // To TF an iteration of a repeated instruction counts as one.
     if (retired > 0 || (before.trap && this.exit === EXIT.REPEAT)) afterInstruction(cpu, before, next);
     if (u32[BOUNDARY.pendingDebug >> 2] !== 0 && !leavesBlocks(this.exit)) this.exit = EXIT.EVENT;
