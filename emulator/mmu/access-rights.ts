@@ -41,11 +41,14 @@ export function rightsPermit(cpu: Processor, flags: number, kind: number): boole
   return (kind & KIND.WRITE) === 0 || writable || (cpu.field32(CONTROL.cr0) & CR0.WP) === 0;
 }
 
-/** The part that protection keys decide: SDM "Protection Keys". Data accesses only, in IA-32e mode only. */
+/**
+ * The part that protection keys decide: SDM "Protection Keys". Data accesses only, in IA-32e mode only. User accesses to supervisor pages
+ * fail without a look at IA32_PKRS.
+ */
 export function keyPermits(cpu: Processor, flags: number, key: number, kind: number): boolean {
   const userPage = (flags & TLB.USER) !== 0;
   if ((cpu.field32(CONTROL.cr4) & (userPage ? CR4.PKE : CR4.PKS)) === 0) return true;
-  if ((kind & KIND.FETCH) !== 0 || !cpu.longMode) return true;
+  if ((kind & KIND.FETCH) !== 0 || !cpu.longMode || (!userPage && (kind & KIND.USER) !== 0)) return true;
   const rights = cpu.field32(userPage ? PKRU : MSRS.pkrs) >>> (2 * key);
   // Bit 0 disables access, bit 1 writes.
   if ((rights & 1) !== 0) return false;

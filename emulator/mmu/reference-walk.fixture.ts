@@ -139,7 +139,7 @@ export function referenceWalk(
     const executable = mode === '32-bit' || path.every((step) => !bit(step.entry, 63));
     const long = mode === '4-level' || mode === '5-level';
     const key = long ? Number(field(entry, 62, 59)) : 0;
-    const keyed = long && (userAddress ? pke : pks) && !fetch;
+    const keyed = long && (userAddress ? pke : pks && supervisor) && !fetch;
     const rights = (userAddress ? controls.pkru : controls.pkrs) >>> (2 * key);
     const keyWriteDisabled = (rights & 2) !== 0 && write && (wp || !supervisor);
     const keyFault = keyed && ((rights & 1) !== 0 || keyWriteDisabled);

@@ -176,7 +176,8 @@ test(`walks agree with the SDM's chapter over random tables and controls of all 
     for (const [at, entry] of expected.entries) {
       // A store may have gone to the tables themselves.
       if (drawn.access.kind === 'write' && inRam && at >> 12n === expected.physical >> 12n) continue;
-      const now = expected.entrySize === 8 ? memory.read64(Number(at)) : BigInt(memory.read32(Number(at)) >>> 0);
+      const now: bigint =
+        expected.entrySize === 8 ? memory.read64(Number(at)) : BigInt(memory.read32(Number(at)) >>> 0);
       assert.equal(now, entry, `entry at ${at.toString(16)}: ${name}`);
     }
     assert.equal(faultOf(act), undefined, `from the TLB, ${name}`);
