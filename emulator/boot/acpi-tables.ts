@@ -6,6 +6,9 @@ import { IO_APIC_BASE, IO_APIC_ID } from '../devices/io-apic';
 /** First address software searches for the root pointer; the tables follow it. The memory map says that they are firmware's. */
 export const ACPI_BASE = 0xe_0000;
 
+/** Where the guest leaves the address, in the first megabyte, at which it goes on after sleep, in real mode. */
+export const WAKING_VECTOR = ACPI_BASE + 0x40 + 12;
+
 const LOCAL_APIC_BASE = 0xfee0_0000;
 const RESET_PORT = 0xcf9;
 const RESET_VALUE = 0x06;

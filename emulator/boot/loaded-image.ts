@@ -1,4 +1,4 @@
-import { ACPI_BASE, acpiTables } from './acpi-tables';
+import { ACPI_BASE, acpiTables, WAKING_VECTOR } from './acpi-tables';
 import type { Processor } from '../cpu/processor';
 import { SEG } from '../cpu/processor';
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, RAM_BASE } from '../state/layout';
@@ -68,6 +68,13 @@ export function placeImage(cpu: Processor, image: LoadedImage, processors = 1): 
     memory.u8.fill(0, RAM_BASE + from, RAM_BASE + from + rest);
   }
   enter(cpu, image.entry);
+}
+
+/** What firmware does after sleep, on a machine that has just been reset: it passes on to the guest's waking vector, in real mode. */
+export function enterWakingVector(cpu: Processor): void {
+  const vector = cpu.memory.read32(WAKING_VECTOR);
+  cpu.rip = BigInt(vector & 15);
+  cpu.setSegment(SEG.CS, (vector >>> 4) & 0xffff, BigInt(vector & 0xf_fff0), 0xffff, ACCESS.code16);
 }
 
 function enter(cpu: Processor, entry: EntryState): void {

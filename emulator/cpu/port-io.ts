@@ -41,7 +41,7 @@ const plain =
       cpu.ports.writePort(port, size, (cpu.gpr32(0) & mask) >>> 0);
     }
     cpu.debug.portAccessed(port, size);
-    return COLD.LEAVE;
+    return COLD.NEXT;
   };
 
 /** Reads and writes RCX, RSI, RDI in the address size of a string instruction. */

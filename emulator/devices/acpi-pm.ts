@@ -71,7 +71,10 @@ export class AcpiPm implements PortHandler {
 
   private settle(now: bigint): void {
     const ticks = ticksAt(now, PM_TIMER_HZ);
-    if (ticks / HALF > this.settled[0] / HALF) this.r[R.status] |= EVENT.timer;
+    if (ticks / HALF > this.settled[0] / HALF) {
+      this.r[R.status] |= EVENT.timer;
+      this.updateLine();
+    }
     if (ticks > this.settled[0]) this.settled[0] = ticks;
   }
 
@@ -89,9 +92,7 @@ export class AcpiPm implements PortHandler {
   }
 
   advance(now: bigint): void {
-    if (!this.timerMatters) return;
-    this.settle(now);
-    this.updateLine();
+    if (this.timerMatters) this.settle(now);
   }
 
   read(port: number, size: number): number {

@@ -85,7 +85,7 @@ export class Chipset implements TimedDevice {
       setLine: (level) => {
         if (!this.misc[MISC.legacyReplaced]) this.lines.set(IRQ.rtc, level);
       },
-      alarm: () => this.pm.rtcAlarm(),
+      alarm: () => this.rtcAlarm(),
       changed,
     });
     this.hpet = new Hpet(state, clock, {
@@ -98,6 +98,7 @@ export class Chipset implements TimedDevice {
       setLine: (level) => this.lines.set(IRQ.acpi, level),
       sleep: (type) => {
         if (type === SLEEP_TYPE.s5) this.power.off();
+        else if (type === SLEEP_TYPE.s3) this.power.sleep();
       },
       changed,
     });
@@ -167,6 +168,14 @@ export class Chipset implements TimedDevice {
     this.misc[MISC.legacyReplaced] = on ? 1 : 0;
     this.lines.set(IRQ.timer, false);
     this.lines.set(IRQ.rtc, false);
+  }
+
+  /** The real-time clock's alarm is an event of ACPI's, and wakes a sleeping machine if it is allowed to. */
+  private rtcAlarm(): void {
+    this.pm.rtcAlarm();
+    if (!this.power.sleeping || !this.pm.alarmWakes) return;
+    this.pm.wake();
+    this.power.wake();
   }
 
   // Time

@@ -6,12 +6,14 @@ import type { DeviceState } from './device-state';
 export const POWERED_OFF = 0x8000_0000;
 /** Set beside POWERED_OFF when the guest asked for a reset: there is no firmware to start again from. */
 export const RESET_REQUESTED = 0x4000_0000;
+/** The guest sleeps in S3: nothing runs until a device wakes the machine. */
+export const SLEEPING = 0x2000_0000;
 
 const SHUTDOWN_WORD = 'Shutdown';
 /** SLP_EN: whatever the sleep type, this machine's end. */
 const ACPI_POWER_OFF = 0x2000;
 
-/** The ways a guest ends the machine. */
+/** The ways a guest ends the machine, or lays it to sleep. */
 export class Power {
   /** Characters of the shutdown word seen so far. */
   private readonly progress: Uint8Array;
@@ -51,6 +53,20 @@ export class Power {
 
   requestReset(): void {
     this.off(0, RESET_REQUESTED);
+  }
+
+  get sleeping(): boolean {
+    return (this.memory.u32[MACHINE.poweredOff >> 2] & SLEEPING) !== 0;
+  }
+
+  sleep(): void {
+    this.memory.u32[MACHINE.poweredOff >> 2] = SLEEPING;
+    this.changed();
+  }
+
+  wake(): void {
+    this.memory.u32[MACHINE.poweredOff >> 2] = 0;
+    this.changed();
   }
 
   off(status = 0, extra = 0): void {

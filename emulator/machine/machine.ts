@@ -11,7 +11,7 @@ import type {
   StopMask,
   Transition,
 } from '../api';
-import { type LoadedImage, placeImage } from '../boot/loaded-image';
+import { enterWakingVector, type LoadedImage, placeImage } from '../boot/loaded-image';
 import { CodeCache } from '../codegen/code-cache';
 import { generateInterpreter, instantiateInterpreter } from '../codegen/interpreter';
 import { COLD } from '../cpu/cold-table';
@@ -134,6 +134,7 @@ class EmulatedMachine implements LoadableMachine {
       breakpoints: this.breakpoints,
       turns: this.turns,
       currentLayer: () => this.vmx.layers.current().id,
+      wake: () => this.wake(),
     });
     const dirty = new DirtyPages(this.memory, () => this.access.evictAllStores());
     this.snapshots = new Snapshots(this.memory, dirty, { dropCaches: () => this.dropCaches() });
@@ -147,10 +148,14 @@ class EmulatedMachine implements LoadableMachine {
   private resetProcessors(): void {
     for (let processor = this.cpu.processors - 1; processor >= 0; processor--) {
       this.turns.activate(processor);
-      resetProcessor(cpu);
+      resetProcessor(this.cpu);
     }
     this.vmx.reset();
-    this.dropCaches();
+  }
+
+  private wake(): void {
+    this.resetProcessors();
+    enterWakingVector(this.cpu);
   }
 
   private dropCaches(): void {
@@ -162,7 +167,7 @@ class EmulatedMachine implements LoadableMachine {
   }
 
   load(image: LoadedImage): void {
-    placeImage(this.cpu, image);
+    placeImage(this.cpu, image, this.cpu.processors);
     this.access.flush(true);
     this.access.contextChanged();
   }
