@@ -63,6 +63,44 @@ T "pse 36"
         mov eax, [BUFFER]
         sub eax, ebx
 E
+T "pse 36 above 4g"
+        mov dword [DIR + 8], 0x2087
+        invlpg [0x800000]
+        mov eax, [0x800000]
+E
+T "pse 36 top"
+        mov dword [DIR + 8], 0x1fe087
+        invlpg [0x800000]
+        mov eax, [0x800000]
+        mov [0x800000], ebx
+        mov ecx, [DIR + 8]
+E
+T "pse pat"
+        mov dword [DIR + 8], 0x1087
+        invlpg [0x800000]
+        mov eax, [0x800000 + BUFFER]
+        sub eax, [BUFFER]
+E
+        mov dword [DIR], 0x83
+        mov eax, cr3
+        mov cr3, eax
+T "smep in 32-bit paging"
+        mov eax, 0x100010
+        mov cr4, eax
+        mov dword [TABLE + 4], 0x200007
+        invlpg [PAGE]
+        mov eax, PAGE
+        jmp eax
+E
+        mov eax, 0x10
+        mov cr4, eax
+        mov dword [DIR], 0x87
+        mov eax, cr3
+        mov cr3, eax
+T "pcide outside ia-32e mode"
+        mov eax, 0x20010
+        mov cr4, eax
+E
 T "cross pages"
         mov dword [TABLE + 4], 0x200007
         mov dword [TABLE + 8], 0
@@ -128,6 +166,66 @@ T "pae entries"
         mov ebx, [DIR + 8]
         mov ecx, [POINTERS]
 E
+T "pae cr4 change loads pdptes"
+        mov dword [POINTERS + 24], DIR | 1
+        mov eax, 0xa0
+        mov cr4, eax
+        mov eax, [0xc0000000 + BUFFER]
+        sub eax, [BUFFER]
+        mov dword [POINTERS + 24], 0
+        mov ebx, [0xc0000000 + BUFFER]
+        sub ebx, [BUFFER]
+E
+T "pae cr4 change refused"
+        mov dword [POINTERS + 24], DIR | 0x21
+        mov eax, 0x20
+        mov cr4, eax
+E
+T "pae cr0 change refused"
+        mov eax, cr0
+        or eax, 0x40000000
+        mov cr0, eax
+E
+T "pae cr0 wp loads none"
+        mov eax, cr0
+        xor eax, 0x10000
+        mov cr0, eax
+        xor eax, 0x10000
+        mov cr0, eax
+        mov ebx, cr4
+E
+        mov dword [POINTERS + 24], 0
+        mov eax, 0x20
+        mov cr4, eax
+T "pae pdpte absent with reserved bits"
+        mov dword [POINTERS + 24], 0xfffffffe
+        mov dword [POINTERS + 28], 0xffffffff
+        mov eax, cr3
+        mov cr3, eax
+        mov eax, [0xc0000000]
+E
+T "pae pdpte beyond maxphyaddr"
+        mov dword [POINTERS + 24], DIR | 1
+        mov dword [POINTERS + 28], 0x100000
+        mov eax, cr3
+        mov cr3, eax
+E
+        mov dword [POINTERS + 24], 0
+        mov dword [POINTERS + 28], 0
+T "pae nx without nxe"
+        mov ecx, 0xc0000080
+        xor eax, eax
+        xor edx, edx
+        wrmsr
+        mov dword [TABLE + 8], 0x200007
+        mov dword [TABLE + 12], 0x80000000
+        invlpg [PAGE]
+        mov eax, [PAGE]
+E
+        mov ecx, 0xc0000080
+        mov eax, 0x800
+        xor edx, edx
+        wrmsr
 T "lme with paging"
         mov ecx, 0xc0000080
         mov eax, 0x900
