@@ -29,7 +29,9 @@ const report = (index: number, slot: number): string => `
 
 /** Runs a guest until it halts; its results. */
 function results(body: string, count: number, before = ''): readonly bigint[] {
-  const machine = bootFlat64(assemble64(`${GUEST_TABLES}\n setup\n ${start(0n)} ${before}\n ${body}\n cli\n hlt\n ${GUEST_DATA}`));
+  const machine = bootFlat64(
+    assemble64(`${GUEST_TABLES}\n setup\n ${start(0n)} ${before}\n ${body}\n cli\n hlt\n ${GUEST_DATA}`),
+  );
   const stop = machine.run(10_000_000);
   assert.equal(stop.kind, 'halted');
   const bytes = Buffer.from(machine.peekPhysical(RESULTS, count * 8));
