@@ -47,7 +47,7 @@ export class FloatEnvironment {
 
   /** FLOAT_FLAG bits met that are not masked. */
   get unmasked(): number {
-    return this.flags & ~this.masks;
+    return this.flags & ~this.masks & ALL_FLAGS;
   }
 
   /** Takes up MXCSR and clears what is reported. */

@@ -7,13 +7,14 @@ import { isNaN, KIND, type Unpacked } from './unpack';
 
 export interface PartialRemainder {
   readonly bits: bigint;
-  /** Low three bits of the quotient; 0 while incomplete. */
-  readonly quotient: number;
+  /** Low three bits of the quotient; 0 while incomplete, undefined where there is none. */
+  readonly quotient: number | undefined;
   /** C2 clear: the reduction is finished. */
   readonly complete: boolean;
 }
 
 const whole = (bits: bigint): PartialRemainder => ({ bits, quotient: 0, complete: true });
+const none = (bits: bigint): PartialRemainder => ({ bits, quotient: undefined, complete: true });
 
 /**
  * FPREM (`nearest` false: quotient truncated) and FPREM1 (true: rounded to nearest even). Exponents 64 or more apart are
@@ -26,9 +27,9 @@ export function partialRemainder(
   b: Unpacked,
   nearest: boolean,
 ): PartialRemainder {
-  if (isNaN(a) || isNaN(b)) return whole(propagate(target, env, a, b));
-  if (a.kind === KIND.INFINITY || b.kind === KIND.ZERO) return whole(invalid(target, env));
-  if (denormalTraps(env, a, b)) return whole(0n);
+  if (isNaN(a) || isNaN(b)) return none(propagate(target, env, a, b));
+  if (a.kind === KIND.INFINITY || b.kind === KIND.ZERO) return none(invalid(target, env));
+  if (denormalTraps(env, a, b)) return none(0n);
   if (a.kind === KIND.ZERO || b.kind === KIND.INFINITY) return whole(pack(target, env, a));
   const distance = a.exponent - b.exponent;
   if (distance < -1 || (distance < 0 && !nearest)) return whole(pack(target, env, a));

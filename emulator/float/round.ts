@@ -69,7 +69,10 @@ export function roundAndPack(
     if (!masked) {
       // SSE has no result then; whether it would have been inexact is reported all the same.
       env.raise(FLOAT_FLAG.UE);
-      return finish(target, env, negative, result, exponent + EXPONENT_ADJUSTMENT, bits);
+      const adjusted = exponent + EXPONENT_ADJUSTMENT;
+      if (adjusted >= target.minExponent) return finish(target, env, negative, result, adjusted, bits);
+      env.raise(FLOAT_FLAG.PE);
+      return zero(target, negative);
     }
     if (env.flushToZero) {
       env.raise(FLOAT_FLAG.UE | FLOAT_FLAG.PE);
@@ -120,6 +123,10 @@ function overflow(
     }
     const adjusted = exponent - EXPONENT_ADJUSTMENT;
     if (adjusted <= target.maxExponent) return finish(target, env, negative, result, adjusted, bits);
+    // FSCALE goes so far that there is no telling how far it went.
+    env.raise(FLOAT_FLAG.PE);
+    env.roundedUp = true;
+    return infinity(target, negative);
   }
   env.raise(FLOAT_FLAG.PE);
   const away = env.rounding === ROUNDING.NEAREST || env.rounding === (negative ? ROUNDING.DOWN : ROUNDING.UP);

@@ -1,8 +1,10 @@
 import { arctangent, cosine, expMinusOne, FRACTION, LN2, log2OfRatio, ONE, PI, sine } from './elementary';
-import type { FloatEnvironment } from './environment';
+import { FLOAT_FLAG, type FloatEnvironment } from './environment';
+import { pack } from './convert';
 import { EXTENDED } from './format';
 import { roundAndPack } from './round';
-import type { Unpacked } from './unpack';
+import { bitLength } from './bits';
+import { KIND, type Unpacked } from './unpack';
 
 /*
  * The x87's transcendental functions of finite, nonzero operands, correctly rounded to the extended format. Special operands are the
@@ -11,6 +13,8 @@ import type { Unpacked } from './unpack';
 
 /** Below this exponent the second term of a power series is no more than a trace behind the first. */
 const TINY = -70;
+/** Below this the processor takes the argument for its sine and tangent and 1 for its cosine, whatever the rounding. */
+const TINY_ANGLE = -68;
 /** Bits behind an approximate result's significand that make room for the trace. */
 const ROOM = 64n;
 
@@ -52,7 +56,11 @@ function scaledLogarithm(env: FloatEnvironment, y: Unpacked, logarithm: bigint, 
 export function logarithm2(env: FloatEnvironment, y: Unpacked, x: Unpacked): bigint {
   let whole = x.exponent;
   let mantissa = x.significand << BigInt(FRACTION - 63);
-  if (x.significand === 1n << 63n) return scaledLogarithm(env, y, BigInt(whole) * ONE, true);
+  if (x.significand === 1n << 63n) {
+    // The processor calls every result inexact.
+    env.raise(FLOAT_FLAG.PE);
+    return scaledLogarithm(env, y, BigInt(whole) * ONE, true);
+  }
   // About the square root of 2: closer to 1 from above or below.
   if (x.significand > 0xb504_f333_f9de_6484n) {
     mantissa >>= 1n;
@@ -62,7 +70,7 @@ export function logarithm2(env: FloatEnvironment, y: Unpacked, x: Unpacked): big
   return scaledLogarithm(env, y, BigInt(whole) * ONE + log2OfRatio(z), false);
 }
 
-/** y log2(1 + x) for |x| below 1 - sqrt(1/2). */
+/** y log2(1 + x) for x above -1. From 1/4 on, where the processor's own result is undefined, 1 + x is rounded. */
 export function logarithm2PlusOne(env: FloatEnvironment, y: Unpacked, x: Unpacked): bigint {
   if (x.exponent < TINY) {
     const inverse = ((ONE * ONE) / LN2) >> 128n;
@@ -70,8 +78,18 @@ export function logarithm2PlusOne(env: FloatEnvironment, y: Unpacked, x: Unpacke
     const e = x.exponent + y.exponent - 126 - FRACTION + 128;
     return packNear(env, x.negative !== y.negative, m, e, x.negative);
   }
+  if (x.exponent >= -2) return logarithm2(env, y, plusOne(x));
   const value = fixed(x);
   return scaledLogarithm(env, y, log2OfRatio((value * ONE) / (2n * ONE + value)), false);
+}
+
+/** 1 + x, positive, for x of exponent -2 or more. */
+function plusOne(x: Unpacked): Unpacked {
+  if (x.exponent > 64) return x;
+  const value = (x.negative ? -x.significand : x.significand) * (1n << BigInt(x.exponent + 2)) + (1n << 65n);
+  const length = bitLength(value);
+  const significand = length > 64 ? value >> BigInt(length - 64) : value << BigInt(64 - length);
+  return { kind: KIND.FINITE, negative: false, exponent: length - 66, significand, denormal: false };
 }
 
 /** The angle of the point (x, y). */
@@ -118,13 +136,26 @@ function reduce(x: Unpacked): Reduced {
   return { value, quadrant: x.negative ? (4 - quadrant) & 3 : quadrant };
 }
 
+const COSINE_OF_NONE: Unpacked = {
+  kind: KIND.FINITE,
+  negative: false,
+  exponent: 0,
+  significand: 1n << 63n,
+  denormal: false,
+};
+
+/** The number itself, called inexact. */
+function inexact(env: FloatEnvironment, x: Unpacked): bigint {
+  env.raise(x.denormal ? FLOAT_FLAG.PE | FLOAT_FLAG.UE : FLOAT_FLAG.PE);
+  return pack(EXTENDED, env, x);
+}
+
 /** Sine of the argument shifted by `turn` quarters: 0 sine, 1 cosine. */
 function circular(env: FloatEnvironment, x: Unpacked, turn: 0 | 1): bigint {
   const { value, quadrant } = reduce(x);
   const quarter = (quadrant + turn) & 3;
-  if (x.exponent < TINY && turn === 0) return packNear(env, x.negative, x.significand, x.exponent - 63, false);
+  if (x.exponent < TINY_ANGLE) return inexact(env, turn === 1 ? COSINE_OF_NONE : x);
   const magnitude = quarter & 1 ? cosine(value) : sine(value);
-  if (x.exponent < TINY) return packNear(env, false, 1n << 63n, -63, false);
   return packFixed(env, quarter & 2 ? -magnitude : magnitude);
 }
 
@@ -136,7 +167,7 @@ export const cosineOf = (env: FloatEnvironment, x: Unpacked): bigint => circular
 
 /** Tangent of an argument below 2^63. */
 export function tangentOf(env: FloatEnvironment, x: Unpacked): bigint {
-  if (x.exponent < TINY) return packNear(env, x.negative, x.significand, x.exponent - 63, true);
+  if (x.exponent < TINY_ANGLE) return inexact(env, x);
   const { value, quadrant } = reduce(x);
   const [s, c] = [sine(value), cosine(value)];
   return packFixed(env, quadrant & 1 ? (-c * ONE) / s : (s * ONE) / c);

@@ -2,6 +2,7 @@ import type { ColdInstruction } from '../cpu/cold';
 import { add, divide, multiply, squareRoot, subtract } from '../float/arithmetic';
 import { roundToIntegral } from '../float/convert';
 import type { FloatEnvironment } from '../float/environment';
+import { denormalTraps } from '../float/nan';
 import { BINARY32, BINARY64, EXTENDED, type Format } from '../float/format';
 import { KIND, unpack, type Unpacked } from '../float/unpack';
 import { bitLength } from '../float/bits';
@@ -97,7 +98,7 @@ export const X87_ARITHMETIC: Readonly<Record<string, ColdInstruction>> = {
   ),
   fsqrt: unary(({ env }, a) => squareRoot(EXTENDED, env, a)),
   frndint: unary(({ env }, a) => {
-    if (a.denormal) env.raise(2);
+    if (denormalTraps(env, a)) return 0n;
     return roundToIntegral(EXTENDED, env, a, env.rounding, true);
   }),
   fchs: sign((bits) => bits ^ SIGN),

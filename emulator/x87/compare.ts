@@ -46,8 +46,10 @@ function report(fpu: Fpu, relation: Relation, toFlags: boolean): void {
 function comparison(fpu: Fpu, operand: Unpacked | undefined, { signalling, pops, toFlags = false }: Comparison): void {
   const missing = operand === undefined || fpu.isEmpty(0);
   const relation = missing ? RELATION.UNORDERED : compare(fpu.env, fpu.st(0), operand, signalling);
-  if (!(missing ? fpu.underflow() : fpu.settle())) return;
+  const goesOn = missing ? fpu.underflow() : fpu.settle();
+  // Also where an exception is unmasked: only the pops wait for the handler.
   report(fpu, relation, toFlags);
+  if (!goesOn) return;
   for (let i = 0; i < pops; i++) fpu.pop();
 }
 
@@ -60,7 +62,7 @@ const withMemory = (read: (fpu: Fpu) => Unpacked, kind: Comparison): ColdInstruc
 
 const withRegister = (kind: Comparison, index?: number): ColdInstruction =>
   waiting((fpu) => {
-    fpu.begin();
+    fpu.begin(kind.toFlags !== true);
     const i = index ?? fpu.index;
     comparison(fpu, fpu.isEmpty(i) ? undefined : fpu.st(i), kind);
   });
@@ -101,9 +103,9 @@ const MOVE_CONDITIONS: Readonly<Record<string, (flags: number) => boolean>> = {
 
 const conditionalMove = (holds: (flags: number) => boolean): ColdInstruction =>
   waiting((fpu) => {
-    fpu.begin();
+    fpu.begin(false);
     if (fpu.isEmpty(0) || fpu.isEmpty(fpu.index)) {
-      if (fpu.underflow() && holds(fpu.cpu.rflags)) fpu.write(0, INDEFINITE);
+      if (fpu.underflow()) fpu.write(0, INDEFINITE);
     } else if (holds(fpu.cpu.rflags)) fpu.write(0, fpu.bits(fpu.index));
   });
 

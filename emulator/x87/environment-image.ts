@@ -101,8 +101,10 @@ export function loadEnvironment(fpu: Fpu, linear: bigint): void {
   const linearOf = (low: number, upper: number): number => ((low & 0xffff) | ((upper & 0x0fff_f000) << 4)) >>> 0;
   view.setBigUint64(X87.instructionPointer, BigInt(real ? linearOf(ip, high) : ip), true);
   view.setBigUint64(X87.dataPointer, BigInt(real ? linearOf(dp, dataHigh) : dp), true);
-  view.setUint16(X87.instructionSelector, real ? 0 : high & 0xffff, true);
-  view.setUint16(X87.dataSelector, real ? 0 : dataHigh & 0xffff, true);
+  // Processors that no longer keep the selectors do not take them from memory either.
+  const none = real || cpu.model.features.has('fcs_fds_deprecated');
+  view.setUint16(X87.instructionSelector, none ? 0 : high & 0xffff, true);
+  view.setUint16(X87.dataSelector, none ? 0 : dataHigh & 0xffff, true);
   // The 16-bit protected format has no opcode.
   view.setUint16(X87.opcode, real ? high & 0x7ff : step === 2 ? 0 : (high >>> 16) & 0x7ff, true);
   fpu.status = status;

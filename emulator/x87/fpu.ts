@@ -147,15 +147,15 @@ export class Fpu {
     this.operandOffset = offset;
   }
 
-  /** Notes the instruction in FIP and FCS, and clears C1. */
-  begin(): void {
+  /** Notes the instruction in FIP and FCS, and clears C1; `begin(false)` keeps it. */
+  begin(clearsC1 = true): void {
     const { cpu, view } = this;
     const { features } = cpu.model;
     view.setBigUint64(X87.instructionPointer, cpu.ripOf(this.insn), true);
     const selectors = !features.has('fcs_fds_deprecated');
     view.setUint16(X87.instructionSelector, selectors ? cpu.selector(SEG.CS) : 0, true);
     if (!features.has('fdp_excptn_only')) this.noteOperand();
-    this.status &= ~STATUS.C1;
+    if (clearsC1) this.status &= ~STATUS.C1;
   }
 
   private noteOperand(): void {

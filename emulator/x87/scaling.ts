@@ -47,13 +47,15 @@ const remainder = (nearest: boolean): ColdInstruction =>
   waiting((fpu) => {
     fpu.begin();
     if (fpu.isEmpty(0) || fpu.isEmpty(1)) {
-      fpu.conditions(0);
+      fpu.conditions(0, STATUS.C2);
       if (fpu.underflow()) fpu.write(0, INDEFINITE);
       return;
     }
     const { bits, quotient, complete } = partialRemainder(EXTENDED, fpu.env, fpu.st(0), fpu.st(1), nearest);
+    fpu.conditions(0, STATUS.C2);
     if (!fpu.settle()) return;
     fpu.write(0, bits);
+    if (quotient === undefined) return;
     fpu.conditions(
       (complete ? 0 : STATUS.C2) |
         (quotient & 4 ? STATUS.C0 : 0) |

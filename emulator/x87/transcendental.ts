@@ -2,7 +2,7 @@ import type { ColdInstruction } from '../cpu/cold';
 import { FLOAT_FLAG, type FloatEnvironment } from '../float/environment';
 import { EXTENDED, infinity, zero } from '../float/format';
 import { denormalTraps, invalid, propagate, propagateOne } from '../float/nan';
-import { roundAndPack } from '../float/round';
+import { pack } from '../float/convert';
 import {
   angle,
   cosineOf,
@@ -27,13 +27,19 @@ const OUT_OF_RANGE = 63;
 const exceedsOne = ({ exponent, significand }: Unpacked): boolean =>
   exponent > 0 || (exponent === 0 && significand > INTEGER_BIT);
 
+/** Where a result is undefined the processor gives the argument back and calls it inexact. */
+function unchanged(env: FloatEnvironment, a: Unpacked): bigint {
+  env.raise(FLOAT_FLAG.PE);
+  return pack(EXTENDED, env, a);
+}
+
 /** SDM "F2XM1 - Compute 2x-1". Arguments beyond 1, whose result is undefined, come back as they are. */
 const power = unary(({ env }, a) => {
   if (isNaN(a)) return propagateOne(EXTENDED, env, a);
   if (a.kind === KIND.INFINITY) return a.negative ? MINUS_ONE : infinity(EXTENDED, false);
   if (denormalTraps(env, a)) return 0n;
   if (a.kind === KIND.ZERO) return zero(EXTENDED, a.negative);
-  if (exceedsOne(a)) return roundAndPack(EXTENDED, env, a.negative, a.significand, a.exponent - 63, 64);
+  if (exceedsOne(a)) return unchanged(env, a);
   // 2 - 1 and 1/2 - 1.
   if (a.exponent === 0) return a.negative ? MINUS_ONE - (1n << 64n) : ONE;
   return power2MinusOne(env, a);
@@ -74,7 +80,7 @@ function yLog2xPlusOne(env: FloatEnvironment, x: Unpacked, y: Unpacked): bigint 
   if (denormalTraps(env, x, y)) return 0n;
   if (x.kind === KIND.INFINITY || y.kind === KIND.INFINITY) return infinity(EXTENDED, negative);
   if (x.kind === KIND.ZERO || y.kind === KIND.ZERO) return zero(EXTENDED, negative);
-  if (x.negative && x.exponent >= 0) return invalid(EXTENDED, env);
+  if (x.negative && x.exponent >= 0) return unchanged(env, x);
   return logarithm2PlusOne(env, y, x);
 }
 

@@ -49,8 +49,19 @@ const store = (
     if (stores && pops) fpu.pop();
   });
 
+function toMemory(target: Format, fpu: Fpu): bigint {
+  const { env } = fpu;
+  const bits = pack(target, env, fpu.st(0));
+  if ((env.unmasked & (FLOAT_FLAG.OE | FLOAT_FLAG.UE)) !== 0) {
+    // Nothing is stored, and so nothing is inexact.
+    env.flags &= ~FLOAT_FLAG.PE;
+    env.roundedUp = false;
+  }
+  return bits;
+}
+
 const storeNumber = (target: Format, pops: boolean): ColdInstruction =>
-  store(target === BINARY32 ? 4 : 8, defaultNaN(target), (fpu) => pack(target, fpu.env, fpu.st(0)), pops);
+  store(target === BINARY32 ? 4 : 8, defaultNaN(target), (fpu) => toMemory(target, fpu), pops);
 
 const storeInteger = (bits: IntegerType['bits'], truncates: boolean, pops: boolean): ColdInstruction => {
   const type: IntegerType = { bits, signed: true };
@@ -72,10 +83,16 @@ const storeRegister = (pops: boolean): ColdInstruction =>
     if (pops) fpu.pop();
   });
 
+/** FSTPNCE, an encoding no manual lists: an empty ST(0) is no exception and leaves ST(i) alone. */
+const storeQuietly = waiting((fpu) => {
+  fpu.begin();
+  if (!fpu.isEmpty(0)) fpu.write(fpu.index, fpu.bits(0));
+  fpu.pop();
+});
+
 const loadRegister = waiting((fpu) => {
   fpu.begin();
-  if (!fpu.isEmpty(-1)) fpu.load(INDEFINITE);
-  else if (!fpu.isEmpty(fpu.index)) fpu.push(fpu.bits(fpu.index));
+  if (!fpu.isEmpty(fpu.index)) fpu.load(fpu.bits(fpu.index));
   else if (fpu.underflow()) fpu.push(INDEFINITE);
 });
 
@@ -94,7 +111,7 @@ const free = (pops: boolean): ColdInstruction =>
   waiting((fpu) => {
     fpu.begin();
     fpu.free(fpu.index);
-    if (pops) fpu.top = fpu.top + 1;
+    if (pops) fpu.pop();
   });
 
 const rotate = (by: number): ColdInstruction =>
@@ -136,13 +153,14 @@ export const X87_TRANSFER: Readonly<Record<string, ColdInstruction>> = {
   fbstp: store(10, packedIndefinite, (fpu) => toDecimal(fpu.env, fpu.st(0)), true),
   fst: storeRegister(false),
   fstp: storeRegister(true),
+  fstpnce: storeQuietly,
   fxch: exchange,
   ffree: free(false),
   ffreep: free(true),
   fincstp: rotate(1),
   fdecstp: rotate(-1),
   fnop: waiting((fpu) => {
-    fpu.begin();
+    fpu.begin(false);
   }),
   // FENI, FDISI and FSETPM of earlier coprocessors do nothing.
   fnop_8087: notWaiting(() => undefined),

@@ -120,7 +120,7 @@ const TRANSFER: readonly InstructionRow[] = [
 
 /** Encodings no manual lists, which every processor executes as their neighbours. */
 const ALIASES: readonly InstructionRow[] = [
-  cold('D9 D8+i', 'FSTP', 'STi', '-', 'fstp', X87),
+  cold('D9 D8+i', 'FSTPNCE', 'STi', '-', 'fstpnce', X87),
   cold('DF D0+i', 'FSTP', 'STi', '-', 'fstp', X87),
   cold('DF D8+i', 'FSTP', 'STi', '-', 'fstp', X87),
   cold('DD C8+i', 'FXCH', 'STi', '-', 'fxch', X87),
@@ -142,8 +142,8 @@ const CONTROL: readonly InstructionRow[] = [
   cold('DF E0', 'FNSTSW', 'AX', 'w', 'fnstsw_ax', X87),
   cold('DB E2', 'FNCLEX', '', '-', 'fnclex', X87),
   cold('DB E3', 'FNINIT', '', '-', 'fninit', X87),
-  cold('9B', 'FWAIT', '', '-', 'fwait', { unit: 'wait' }),
-  cold('0F 77', 'EMMS', '', '-', 'emms', { unit: 'mmx', feature: 'mmx' }),
+  cold('9B', 'WAIT', '', '-', 'fwait', { unit: 'wait' }),
+  cold('NP 0F 77', 'EMMS', '', '-', 'emms', { unit: 'mmx', feature: 'mmx' }),
 ];
 
 /** x87 FPU instructions, and EMMS. */
