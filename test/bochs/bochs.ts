@@ -15,6 +15,7 @@ export interface BochsOptions {
   readonly cmdline?: string;
   /** RAM in MiB. */
   readonly megabytes?: number;
+  readonly processors?: number;
   /** Kills the run after this many milliseconds. */
   readonly timeout?: number;
   /** Called with what the guest writes to port 0xe9, as it comes, among Bochs's own messages. */
@@ -28,12 +29,12 @@ export interface BochsResult {
 }
 
 /** The processor is the newest Bochs 2.7 knows with VMX and EPT. */
-const configuration = (directory: string, megabytes: number): string => `
+const configuration = (directory: string, { megabytes = 128, processors = 1 }: BochsOptions): string => `
 config_interface: textconfig
 display_library: rfb, options="timeout=0"
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
-cpu: model=corei7_skylake_x, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
+cpu: model=corei7_skylake_x, count=${processors}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0
 megs: ${megabytes}
 ata0-master: type=cdrom, path=${directory}/boot.iso, status=inserted
 boot: cdrom
@@ -68,7 +69,7 @@ export async function runBochs(options: BochsOptions): Promise<BochsResult> {
   const directory = await mkdtemp(join(tmpdir(), 'strata-bochs-'));
   try {
     await makeDisc(directory, options.image, options.cmdline ?? '');
-    await writeFile(join(directory, 'bochsrc'), configuration(directory, options.megabytes ?? 128));
+    await writeFile(join(directory, 'bochsrc'), configuration(directory, options));
     // Debian's build has the internal debugger, which has to be told to continue.
     await writeFile(join(directory, 'commands'), 'c\nq\n');
     const log = await execute(directory, options);

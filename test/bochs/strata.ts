@@ -16,6 +16,9 @@ export interface StrataOptions {
   readonly cmdline?: string;
   /** RAM in MiB. */
   readonly megabytes?: number;
+  readonly processors?: number;
+  /** Instructions of a turn. */
+  readonly turn?: number;
   readonly maxInstructions?: number;
   readonly onConsole?: (text: string) => void;
 }
@@ -23,7 +26,8 @@ export interface StrataOptions {
 /** A machine with an image in it. */
 export function bootStrata(options: StrataOptions): LoadableMachine {
   const memory = (options.megabytes ?? 128) * 0x10_0000;
-  const machine = createMachine({ memory, cpuModel: 'strata', seed: 0n });
+  const { processors, turn } = options;
+  const machine = createMachine({ memory, cpuModel: 'strata', seed: 0n, processors, turn });
   const loaded = loadImage(readFileSync(options.image), {
     name: options.image,
     memory,

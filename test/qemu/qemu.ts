@@ -5,14 +5,18 @@ const PACKAGE = 'qemu-system-x86';
 
 export interface QemuOptions {
   readonly image: string;
+  /** Given to the guest behind the image's name. */
+  readonly cmdline?: string;
   /** RAM in MiB. */
   readonly megabytes?: number;
+  readonly processors?: number;
   /** Kills the run after this many milliseconds. */
   readonly timeout?: number;
 }
 
-const argumentsFor = ({ image, megabytes = 128 }: QemuOptions): readonly string[] => [
-  ...['-accel', 'tcg', '-cpu', 'max', '-m', String(megabytes), '-kernel', image],
+const argumentsFor = ({ image, cmdline = '', megabytes = 128, processors = 1 }: QemuOptions): readonly string[] => [
+  ...['-accel', 'tcg', '-cpu', 'max', '-smp', String(processors), '-m', String(megabytes)],
+  ...['-kernel', image, '-append', cmdline],
   ...['-nodefaults', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
   // The guest ends the run by writing to this port.
   ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=4'],
