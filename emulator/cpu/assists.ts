@@ -1,5 +1,6 @@
 import type { ColdInstruction } from './cold';
 import { FLAG_ASSISTS } from './flag-instructions';
+import { FLOAT_ASSISTS } from '../vector';
 
 /**
  * What emitted instructions leave to TypeScript, by their key: the rare cases of vector arithmetic. The source operand is at
@@ -7,4 +8,5 @@ import { FLAG_ASSISTS } from './flag-instructions';
  */
 export const ASSISTS: Readonly<Record<string, ColdInstruction>> = {
   ...FLAG_ASSISTS,
+  ...FLOAT_ASSISTS,
 };

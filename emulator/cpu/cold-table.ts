@@ -12,6 +12,7 @@ import { SEGMENT_INSTRUCTIONS } from './segments';
 import { SYSTEM_INSTRUCTIONS } from './system';
 import { TRANSLATION_INSTRUCTIONS } from './translation';
 import { WAIT_INSTRUCTIONS } from './waits';
+import { FLOAT_INSTRUCTIONS } from '../vector';
 import { X87_INSTRUCTIONS } from '../x87';
 
 /** Cold instructions by their key in the instruction table; VMX adds its own. */
@@ -30,4 +31,5 @@ export const COLD: Readonly<Record<string, ColdInstruction>> = {
   ...RANDOM_INSTRUCTIONS,
   ...WAIT_INSTRUCTIONS,
   ...X87_INSTRUCTIONS,
+  ...FLOAT_INSTRUCTIONS,
 };

@@ -7,6 +7,7 @@ import * as control from './control';
 import * as divide from './divide';
 import * as exchange from './exchange';
 import * as flags from './flag-instructions';
+import { FLOATING_POINT_SEMANTICS } from './floating-point';
 import * as logic from './logic';
 import * as moves from './moves';
 import * as multiply from './multiply';
@@ -120,4 +121,5 @@ export const WARM_SEMANTICS: Readonly<Record<string, WarmSemantic>> = {
   ...PACKED_SHUFFLE_SEMANTICS,
   ...VECTOR_MOVE_SEMANTICS,
   ...BIT_MANIPULATION_SEMANTICS,
+  ...FLOATING_POINT_SEMANTICS,
 };

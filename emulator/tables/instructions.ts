@@ -4,6 +4,7 @@ import { BIT_MANIPULATION_ROWS } from './instructions/bit-manipulation';
 import { CONTROL_TRANSFER_ROWS } from './instructions/control-transfer';
 import { DATA_TRANSFER_ROWS } from './instructions/data-transfer';
 import { FLAGS_AND_HINTS_ROWS } from './instructions/flags-and-hints';
+import { FLOATING_POINT_ROWS } from './instructions/floating-point';
 import { PACKED_INTEGER_ROWS } from './instructions/packed-integer';
 import { PACKED_SHIFT_ROWS } from './instructions/packed-shift';
 import { PACKED_SHUFFLE_ROWS } from './instructions/packed-shuffle';
@@ -31,6 +32,7 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
   ...PACKED_SHUFFLE_ROWS,
   ...VECTOR_MOVE_ROWS,
   ...BIT_MANIPULATION_ROWS,
+  ...FLOATING_POINT_ROWS,
   ...X87_ROWS,
 ];
 

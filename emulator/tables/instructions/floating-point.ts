@@ -1,0 +1,5 @@
+import type { InstructionRow } from '../instruction-types';
+import { FLOAT_MOVE_ROWS } from './float-moves';
+
+/** All instructions on vectors of floating-point numbers. */
+export const FLOATING_POINT_ROWS: readonly InstructionRow[] = [...FLOAT_MOVE_ROWS];

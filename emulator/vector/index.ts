@@ -1,0 +1,10 @@
+import type { ColdInstruction } from '../cpu/cold';
+import { VECTOR_MOVE_INSTRUCTIONS } from './moves';
+
+/** Vector instructions that are TypeScript altogether, by their key. */
+export const FLOAT_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
+  ...VECTOR_MOVE_INSTRUCTIONS,
+};
+
+/** What emitted floating-point instructions leave to soft floats, by their key. */
+export const FLOAT_ASSISTS: Readonly<Record<string, ColdInstruction>> = {};
