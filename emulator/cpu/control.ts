@@ -5,7 +5,15 @@ import { CR4 } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { writeCr0, writeCr3, writeCr4 } from './control-registers';
 import { raise, VECTOR } from './faults';
-import { operandLinear, readRegister, readSource, requireCpl0, writeDestination, writeRegister } from './operands';
+import {
+  operandLinear,
+  readRegister,
+  readSource,
+  requireCpl0,
+  requireVisible,
+  writeDestination,
+  writeRegister,
+} from './operands';
 import type { Processor } from './processor';
 
 const refuse = (): never => raise(VECTOR.GP, 0);
@@ -117,6 +125,7 @@ function lmsw(cpu: Processor, insn: DecodedRecord): ColdResult {
 }
 
 function smsw(cpu: Processor, insn: DecodedRecord): ColdResult {
+  requireVisible(cpu);
   writeDestination(cpu, insn, cpu.vmx.readControl(0, cpu.cr0), 2);
   return COLD.NEXT;
 }

@@ -1,4 +1,6 @@
 import type { DecodedRecord } from '../decode/decoded-record';
+import { CONTROL } from '../state/layout';
+import { CR4 } from '../tables/control-registers';
 import { raise, VECTOR } from './faults';
 import { isProtected } from './modes';
 import type { Processor } from './processor';
@@ -55,4 +57,9 @@ export function requireCpl0(cpu: Processor): void {
 /** Instructions that real mode and virtual-8086 mode do not have. */
 export function requireProtected(cpu: Processor): void {
   if (!isProtected(cpu)) raise(VECTOR.UD);
+}
+
+/** With CR4.UMIP only privilege level 0 may see the system registers that SGDT, SIDT, SLDT, SMSW and STR store. */
+export function requireVisible(cpu: Processor): void {
+  if (cpu.cpl !== 0 && (cpu.field32(CONTROL.cr4) & CR4.UMIP) !== 0) raise(VECTOR.GP, 0);
 }

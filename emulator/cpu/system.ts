@@ -1,3 +1,4 @@
+import { inUse } from '../x87/xsave-in-use';
 import type { DecodedRecord } from '../decode/decoded-record';
 import { CONTROL, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS } from '../state/layout';
 import { cpuid as cpuidLeaf } from '../tables/cpuid';
@@ -13,6 +14,7 @@ import {
   readRegister,
   requireCpl0,
   requireProtected,
+  requireVisible,
   writeDestination,
   writeRegister,
 } from './operands';
@@ -106,12 +108,13 @@ function requireOsxsave(cpu: Processor): void {
   if ((cpu.cr4 & BigInt(CR4.OSXSAVE)) === 0n) raise(VECTOR.UD);
 }
 
-/** XINUSE, with ECX = 1, is all that XCR0 enables: nothing is known to be in its initial state. */
+/** With ECX = 1: of what XCR0 enables, that which is not in its initial state. */
 function xgetbv(cpu: Processor): ColdResult {
   requireOsxsave(cpu);
   const register = cpu.gpr32(RCX);
   if (register !== 0 && !(register === 1 && cpu.model.features.has('xgetbv1'))) raise(VECTOR.GP, 0);
-  setEdxEax(cpu, cpu.field(CONTROL.xcr0));
+  const enabled = cpu.field(CONTROL.xcr0);
+  setEdxEax(cpu, register === 0 ? enabled : enabled & BigInt(inUse(cpu)));
   return COLD.NEXT;
 }
 
@@ -153,6 +156,7 @@ const loadTable =
 const storeTable =
   (name: 'SGDT' | 'SIDT', base: number, limit: number): ColdInstruction =>
   (cpu, insn) => {
+    requireVisible(cpu);
     cpu.vmx.plain(name, insn);
     const wide = cpu.is64Bit ? 8 : 4;
     const limitAt = operandLinear(cpu, insn, 2, true);
@@ -167,6 +171,7 @@ const storeSelector =
   (name: 'SLDT' | 'STR', segment: number): ColdInstruction =>
   (cpu, insn) => {
     requireProtected(cpu);
+    requireVisible(cpu);
     cpu.vmx.plain(name, insn);
     writeDestination(cpu, insn, BigInt(cpu.selector(segment)), 2);
     return COLD.NEXT;
