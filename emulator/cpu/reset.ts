@@ -1,4 +1,19 @@
-import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, FLAGS, GPR, MSRS, SEGMENT_ORDER, VMX } from '../state/layout';
+import {
+  BOUNDARY,
+  CONTROL,
+  DESCRIPTOR_TABLES,
+  FLAGS,
+  GPR,
+  MSRS,
+  SEGMENT_ORDER,
+  VMX,
+  MXCSR,
+  PKRU,
+  X87,
+  YMM,
+  YMM_SIZE,
+} from '../state/layout';
+import { initializeX87, MXCSR_INITIAL } from '../x87/save-image';
 import { ACTIVITY } from '../tables/boundary-state';
 import { APIC_BASE, msrsOf } from '../tables/msrs';
 import { processorSignature } from '../tables/cpuid';
@@ -39,7 +54,10 @@ export function resetProcessor(cpu: Processor, kind: 'power-up' | 'init' = 'powe
   cpu.setField(CONTROL.dr + 48, 0xffff_0ff0n);
   cpu.setField(CONTROL.dr + 56, 0x400n);
   for (let i = 0; i < 4; i++) cpu.setField(CONTROL.pdpte + i * 8, 0n);
-  if (kind === 'power-up') resetMsrs(cpu);
+  if (kind === 'power-up') {
+    resetFloatingPoint(cpu);
+    resetMsrs(cpu);
+  }
   const startsUp = (cpu.field(MSRS.apicBase) & APIC_BASE.bootstrap) !== 0n;
   cpu.setField32(BOUNDARY.activity, startsUp ? ACTIVITY.ACTIVE : ACTIVITY.WAIT_FOR_SIPI);
   cpu.setField32(BOUNDARY.interruptibility, 0);
@@ -48,6 +66,17 @@ export function resetProcessor(cpu: Processor, kind: 'power-up' | 'init' = 'powe
   cpu.faultChain.length = 0;
   cpu.mmu.flushVpid(undefined);
   cpu.mmu.contextChanged();
+}
+
+/** x87, vector and protection-key state, which INIT leaves alone. The x87 is not as FNINIT makes it: zeros in every register, tagged as such. */
+function resetFloatingPoint(cpu: Processor): void {
+  const { memory } = cpu;
+  initializeX87(cpu);
+  memory.view.setUint16(X87.control, 0x40, true);
+  memory.view.setUint16(X87.tag, 0xff, true);
+  memory.u8.fill(0, YMM, YMM + 16 * YMM_SIZE);
+  cpu.setField32(MXCSR, MXCSR_INITIAL);
+  cpu.setField32(PKRU, 0);
 }
 
 function resetMsrs(cpu: Processor): void {

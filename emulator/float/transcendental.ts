@@ -146,7 +146,7 @@ const COSINE_OF_NONE: Unpacked = {
 
 /** The number itself, called inexact. */
 function inexact(env: FloatEnvironment, x: Unpacked): bigint {
-  env.raise(x.denormal ? FLOAT_FLAG.PE | FLOAT_FLAG.UE : FLOAT_FLAG.PE);
+  env.raise(x.exponent < EXTENDED.minExponent ? FLOAT_FLAG.PE | FLOAT_FLAG.UE : FLOAT_FLAG.PE);
   return pack(EXTENDED, env, x);
 }
 
