@@ -5,7 +5,7 @@ const words = (text: string): readonly CpuFeature[] => text.trim().split(/\s+/) 
 /**
  * What the machine implements. A room adds its feature's name here when its instructions (rows of the instruction table with that
  * `feature`) or its mechanism (a line of `MECHANISM_OF` in `cpu-models.spec.ts`) have landed, and no sooner: every model whose part has the
- * feature reports it from then on. Order is free.
+ * feature reports it from then on. Order is free. `npx tsx scripts/processor-doc.ts` then brings docs/processor.md up to date.
  */
 export const IMPLEMENTED: ReadonlySet<CpuFeature> = new Set(
   words(`
