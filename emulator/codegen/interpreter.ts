@@ -61,7 +61,7 @@ export interface InterpreterSource {
   /** Index of the first shape whose handler is a function of its own. */
   readonly firstWarm: number;
   readonly hot: Readonly<Record<string, Semantic>>;
-  readonly warm: Readonly<Record<string, WarmSemantic>>;
+  readonly warm: Readonly<Record<string, WarmSemantic | undefined>>;
 }
 
 /** Generates the interpreter module: handler `HANDLER.FIRST + i` is shape i. */
@@ -133,7 +133,7 @@ function addWarmHandler(
   module: ModuleBuilder,
   calls: InterpreterCalls,
   shape: Shape,
-  warm: Readonly<Record<string, WarmSemantic>>,
+  warm: Readonly<Record<string, WarmSemantic | undefined>>,
 ): number {
   const { index, body: f } = module.addFunction(WARM_SIGNATURE);
   const code = f.newLocal('i32');
@@ -142,7 +142,9 @@ function addWarmHandler(
   const frame: HandlerFrame = { record: 0, budget: 1, code, exit, fault };
   const context = new RecordContext(f, calls, frame);
   context.begin(shape);
-  warm[shape.semantic](context, shape);
+  const semantic = warm[shape.semantic];
+  if (semantic === undefined) throw new Error(`no warm semantics '${shape.semantic}'`);
+  semantic(context, shape);
   // A slow store has borrowed from the copy of the budget here.
   f.set(code, select(i32(WARM.BORROW), i32(WARM.NEXT), ltS32(get(frame.budget), i32(0))));
   f.end(); // exit

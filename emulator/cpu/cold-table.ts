@@ -13,6 +13,7 @@ import { SYSTEM_INSTRUCTIONS } from './system';
 import { TRANSLATION_INSTRUCTIONS } from './translation';
 import { WAIT_INSTRUCTIONS } from './waits';
 import { FLOAT_INSTRUCTIONS } from '../vector';
+import { MASKED_ACCESS_INSTRUCTIONS } from '../vector/masked-access';
 import { X87_INSTRUCTIONS } from '../x87';
 
 /** Cold instructions by their key in the instruction table; VMX adds its own. */
@@ -31,5 +32,6 @@ export const COLD: Readonly<Record<string, ColdInstruction>> = {
   ...RANDOM_INSTRUCTIONS,
   ...WAIT_INSTRUCTIONS,
   ...X87_INSTRUCTIONS,
+  ...MASKED_ACCESS_INSTRUCTIONS,
   ...FLOAT_INSTRUCTIONS,
 };

@@ -1,3 +1,4 @@
+import { COMPILED_ROWS } from './compiled-row';
 import { PREFIX, RECORD } from './record';
 
 /** Reads one decoded record for cold code. One object is reused: move it with `at`. */
@@ -81,6 +82,14 @@ export class DecodedRecord {
   /** Row of the instruction table. */
   get operation(): number {
     return this.u16(RECORD.operation);
+  }
+  /** VEX-encoded: the destination's bits above the vector are cleared. */
+  get isVex(): boolean {
+    return COMPILED_ROWS[this.operation].vex;
+  }
+  /** Bytes of the vector registers the instruction works on. */
+  get vectorBytes(): 0 | 8 | 16 | 32 {
+    return COMPILED_ROWS[this.operation].vector;
   }
   private get prefixes(): number {
     return this.u8(RECORD.prefixes);

@@ -4,6 +4,7 @@ import { BIT_MANIPULATION_SEMANTICS } from './bit-manipulation';
 import * as bits from './bits';
 import type { Semantic, WarmSemantic } from './context';
 import * as control from './control';
+import { CRYPTOGRAPHY_SEMANTICS } from './cryptography';
 import * as divide from './divide';
 import * as exchange from './exchange';
 import * as flags from './flag-instructions';
@@ -15,6 +16,7 @@ import { PACKED_INTEGER_SEMANTICS } from './packed-integers';
 import { PACKED_PRODUCT_SEMANTICS } from './packed-products';
 import { PACKED_SHIFT_SEMANTICS } from './packed-shifts';
 import { PACKED_SHUFFLE_SEMANTICS } from './packed-shuffles';
+import { PACKED_TEST_SEMANTICS } from './packed-tests';
 import * as shifts from './shifts';
 import * as stack from './stack';
 import * as strings from './strings';
@@ -119,7 +121,9 @@ export const WARM_SEMANTICS: Readonly<Record<string, WarmSemantic>> = {
   ...PACKED_PRODUCT_SEMANTICS,
   ...PACKED_SHIFT_SEMANTICS,
   ...PACKED_SHUFFLE_SEMANTICS,
+  ...PACKED_TEST_SEMANTICS,
   ...VECTOR_MOVE_SEMANTICS,
   ...BIT_MANIPULATION_SEMANTICS,
+  ...CRYPTOGRAPHY_SEMANTICS,
   ...FLOATING_POINT_SEMANTICS,
 };

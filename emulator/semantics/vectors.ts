@@ -75,3 +75,11 @@ export const lanewiseUnary =
       sourceVector(context, shape).map((half) => operation(half)),
     );
   };
+
+/** An instruction that loads its source and leaves the rest to its assist. */
+export const assisted =
+  (aligned?: boolean): WarmSemantic =>
+  (context, shape) => {
+    context.noteSource(sourceVector(context, shape, aligned));
+    context.cold();
+  };

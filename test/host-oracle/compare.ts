@@ -55,6 +55,10 @@ function comparable(outcome: Outcome, host: Outcome, { undefinedFlags, rows }: G
 const isOrderFree = (host: Outcome, machine: Outcome, { rows }: GeneratedCase): boolean =>
   rows.at(-1)?.mnemonic === 'CALL' && host.vector === VECTOR_PF && machine.vector === VECTOR_GP;
 
+/** Which byte of a masked store's operand CR2 names, and whether MASKMOVQ has left x87 mode by then, is the processor's own. */
+const storesByMask = ({ rows }: GeneratedCase): boolean =>
+  /^v?maskmov|^vmaskstore|^vmaskmov/.test(rows.at(-1)?.semantic.key ?? '');
+
 /** What differs between a host's outcome and the machine's. */
 function findDifferences(host: Outcome, machine: Outcome, generated: GeneratedCase): readonly Difference[] {
   if (isOrderFree(host, machine, generated)) return [];
@@ -66,12 +70,16 @@ function findDifferences(host: Outcome, machine: Outcome, generated: GeneratedCa
   say('rip', host.rip.toString(16), machine.rip.toString(16));
   if (host.vector === machine.vector) {
     say('error code', pageFaultCode(host).toString(16), pageFaultCode(machine).toString(16));
-    say('cr2', host.cr2.toString(16), machine.cr2.toString(16));
+    if (!storesByMask(generated)) say('cr2', host.cr2.toString(16), machine.cr2.toString(16));
   }
   const expected = comparable(host, host, generated);
   const actual = comparable(machine, host, generated);
   if (Buffer.compare(expected, actual) === 0) return found;
-  for (const field of FIELDS) say(field.name, fieldText(expected, field), fieldText(actual, field));
+  const fields =
+    host.vector !== RAN && storesByMask(generated)
+      ? FIELDS.filter(({ name }) => !/^(st\d|ftw|fsw|top)$/.test(name))
+      : FIELDS;
+  for (const field of fields) say(field.name, fieldText(expected, field), fieldText(actual, field));
   return found;
 }
 
