@@ -1,4 +1,5 @@
 import type { ColdInstruction } from '../cpu/cold';
+import { FLOAT_ARITHMETIC_ASSISTS } from './float-arithmetic';
 import { VECTOR_MOVE_INSTRUCTIONS } from './moves';
 
 /** Vector instructions that are TypeScript altogether, by their key. */
@@ -7,4 +8,6 @@ export const FLOAT_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
 };
 
 /** What emitted floating-point instructions leave to soft floats, by their key. */
-export const FLOAT_ASSISTS: Readonly<Record<string, ColdInstruction>> = {};
+export const FLOAT_ASSISTS: Readonly<Record<string, ColdInstruction>> = {
+  ...FLOAT_ARITHMETIC_ASSISTS,
+};

@@ -1,5 +1,9 @@
 import type { InstructionRow } from '../instruction-types';
+import { FLOAT_ARITHMETIC_ROWS } from './float-arithmetic';
 import { FLOAT_MOVE_ROWS } from './float-moves';
 
 /** All instructions on vectors of floating-point numbers. */
-export const FLOATING_POINT_ROWS: readonly InstructionRow[] = [...FLOAT_MOVE_ROWS];
+export const FLOATING_POINT_ROWS: readonly InstructionRow[] = [
+  ...FLOAT_MOVE_ROWS,
+  ...FLOAT_ARITHMETIC_ROWS.filter((r) => !/CMP|COMI|ROUND|DPP/.test(r.mnemonic)),
+];
