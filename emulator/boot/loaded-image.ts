@@ -1,6 +1,7 @@
 import { ACPI_BASE, acpiTables, WAKING_VECTOR } from './acpi-tables';
 import type { Processor } from '../cpu/processor';
 import { SEG } from '../cpu/processor';
+import { firmwareArea } from './firmware-area';
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES, RAM_BASE } from '../state/layout';
 
 /** A load that has been checked as a whole, and not yet made. */
@@ -10,6 +11,8 @@ export interface LoadedImage {
   /** RAM contents, none overlapping another, all within RAM. */
   readonly pieces: readonly Piece[];
   readonly entry: EntryState;
+  /** The image comes by way of a PC's boot loader, to which firmware has handed over with its timer interrupt on. */
+  readonly bootLoader?: boolean;
 }
 
 /** Bytes at a physical address, followed by zeros up to `length`. */
@@ -57,8 +60,10 @@ const EFER_LONG = 0x500n;
 /** Puts firmware's tables and an image into a machine that has just been reset. The caller then lets the MMU take up the new control registers. */
 export function placeImage(cpu: Processor, image: LoadedImage, processors = 1): void {
   const { memory } = cpu;
-  const tables = acpiTables(processors);
-  if (memory.isRam(ACPI_BASE, tables.length)) memory.writeBytes(ACPI_BASE, tables);
+  const firmware = [...firmwareArea(), { physical: ACPI_BASE, bytes: acpiTables(processors) }];
+  for (const { physical, bytes } of firmware) {
+    if (memory.isRam(physical, bytes.length)) memory.writeBytes(physical, bytes);
+  }
   for (const piece of image.pieces) {
     memory.writeBytes(piece.physical, piece.bytes);
     const rest = piece.length - piece.bytes.length;

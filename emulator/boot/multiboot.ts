@@ -101,6 +101,7 @@ export function loadMultiboot(bytes: Uint8Array, options: BootOptions): LoadResu
     image: {
       format: loaded.format,
       pieces: plan.pieces,
+      bootLoader: true,
       entry: { mode: 32, rip: loaded.entry, rax: LOADER_MAGIC, rbx: info, rsp: BOOT_STACK, gdt, cr3: 0 },
     },
   };

@@ -115,7 +115,7 @@ export class Chipset implements TimedDevice {
     for (const region of [this.ioApic, this.hpet, this.testDevice]) this.mmio.add(region);
   }
 
-  /** Everything as firmware leaves it to a boot loader. */
+  /** Everything as firmware has set it up. */
   reset(): void {
     this.misc.fill(0);
     this.misc[MISC.port92] = 2;
@@ -131,6 +131,11 @@ export class Chipset implements TimedDevice {
     this.pci.reset();
     this.testDevice.reset();
     this.power.reset();
+  }
+
+  /** Firmware hands over to a boot loader. */
+  handOver(): void {
+    this.pic.handOver();
   }
 
   /** Feeds the serial port; returns how many bytes it had room for. */

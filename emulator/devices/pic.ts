@@ -30,6 +30,9 @@ const CASCADE = 2;
 /** Inputs the ELCR cannot make level-triggered: timer, keyboard, cascade; RTC and coprocessor on the second chip. */
 const ALWAYS_EDGE = [0x07, 0x21] as const;
 
+/** What firmware listens to when it hands over: the timer, and the cascade. */
+const FIRMWARE_MASK = 0xfa;
+
 /** One 8259A. */
 class Chip {
   constructor(
@@ -38,7 +41,7 @@ class Chip {
     private readonly changed: () => void,
   ) {}
 
-  /** State as firmware leaves it: initialised with `base`, all inputs masked, nothing requested. The inputs keep their levels. */
+  /** Initialised with `base`, all inputs masked, nothing requested. The inputs keep their levels. */
   reset(base: number): void {
     const lines = this.r[R.lines];
     this.r.fill(0);
@@ -229,6 +232,11 @@ export class PicPair {
   reset(): void {
     this.master.reset(0x08);
     this.slave.reset(0x70);
+  }
+
+  /** Firmware hands over to a boot loader. */
+  handOver(): void {
+    this.master.write(true, FIRMWARE_MASK);
   }
 
   /** Level of the pair's INT output. */

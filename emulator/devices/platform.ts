@@ -46,12 +46,17 @@ export class Platform implements PortDevice, InterruptSource, TimedDevice, Physi
     this.reset();
   }
 
-  /** Everything as firmware leaves it to a boot loader. */
+  /** Everything as firmware has set it up. */
   reset(): void {
     this.apics.reset();
     this.chipset.reset();
     this.apics.setVirtualWire();
     this.changed = true;
+  }
+
+  /** Firmware hands over to a boot loader: the timer's interrupts are its own from now on. */
+  handOver(): void {
+    this.chipset.handOver();
   }
 
   /** Feeds the serial port; returns how many bytes it had room for. */

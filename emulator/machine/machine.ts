@@ -26,8 +26,9 @@ import { StateHash } from '../history/hash';
 import { Snapshots } from '../history/snapshot';
 import { MemoryAccess } from '../mmu/access';
 import { SEMANTICS, WARM_SEMANTICS } from '../semantics';
-import { MACHINE, MAX_PROCESSORS } from '../state/layout';
+import { BOUNDARY, MACHINE, MAX_PROCESSORS } from '../state/layout';
 import { MachineMemory } from '../state/memory';
+import { windowShift } from '../state/windows';
 import { seedRandom } from '../state/random';
 import { CPU_MODELS } from '../tables/cpu-models';
 import { INSTRUCTIONS } from '../tables/instructions';
@@ -66,6 +67,9 @@ let interpreterModule: WebAssembly.Module | undefined;
 const COLD_BY_ROW = INSTRUCTIONS.map(({ semantic: { kind, key } }) =>
   kind === 'cold' ? (COLD[key] ?? VMX_COLD[key]) : ASSISTS[key],
 );
+
+/** By ACTIVITY. */
+const ACTIVITIES: readonly Layer['activity'][] = ['active', 'halted', 'shutdown', 'wait-for-SIPI', 'waiting'];
 
 function requireWhole(what: string, value: number, most: number): void {
   if (Number.isInteger(value) && value >= 1 && value <= most) return;
@@ -168,6 +172,7 @@ class EmulatedMachine implements LoadableMachine {
 
   load(image: LoadedImage): void {
     placeImage(this.cpu, image, this.cpu.processors);
+    if (image.bootLoader === true) this.platform.handOver();
     this.access.flush(true);
     this.access.contextChanged();
   }
@@ -181,8 +186,8 @@ class EmulatedMachine implements LoadableMachine {
   run(instructions: number): Stop {
     return this.runner.run(instructions);
   }
-  step(): Stop {
-    return this.runner.step();
+  step(processor?: number): Stop {
+    return this.runner.step(processor);
   }
   setBreakpoints(breakpoints: readonly CodeBreakpoint[]): void {
     this.breakpoints.replace(breakpoints);
@@ -203,6 +208,7 @@ class EmulatedMachine implements LoadableMachine {
       vmcs: entry.vmcs ?? null,
       parent: entry.parent,
       running: entry.id === this.vmx.layers.current(entry.processor).id,
+      activity: ACTIVITIES[this.memory.u32[(BOUNDARY.activity + windowShift(this.memory, entry.processor)) >> 2]],
       left: this.vmx.log.at(entry.lastTransition),
     };
   }
