@@ -7,7 +7,7 @@ import { join } from 'node:path';
 const GUESTS = join(import.meta.dirname, 'guests');
 
 /** The guests, by subject. */
-export const SUBJECTS = ['protected', 'long', 'paging', 'legacy-paging'] as const;
+export const SUBJECTS = ['protected', 'long', 'paging', 'legacy-paging', 'services'] as const;
 
 export interface GuestImages {
   path(subject: string): string;
