@@ -62,7 +62,9 @@ export function runOnHost(cases: readonly Case[]): readonly Outcome[] {
   if (status !== 0 || stdout.length !== cases.length * OUTCOME_SIZE) {
     throw new Error(`the harness ended with status ${status}, signal ${signal} and ${stdout.length} bytes`);
   }
-  return cases.map((_, i) => decode(stdout, i));
+  // Slices of a Buffer would share its memory.
+  const bytes = new Uint8Array(stdout.buffer, stdout.byteOffset, stdout.length);
+  return cases.map((_, i) => decode(bytes, i));
 }
 
 /** A CPUID leaf of the processor this runs on; zeros where it has no such leaf. */

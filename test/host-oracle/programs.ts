@@ -1,5 +1,6 @@
 /** Random programs of several instructions without branches, so that what one leaves another takes up. */
 import type { InstructionRow } from '../../emulator/tables/instruction-types';
+import { isApproximate } from './approximations';
 import { Assembly } from './assembly';
 import { Draft } from './draft';
 import { isShift, usesVectors, usesX87, type GeneratedCase } from './generate';
@@ -12,7 +13,7 @@ const UNFIT =
 
 /** Rows a program may hold. */
 export const isFitForPrograms = ({ semantic, mode }: InstructionRow): boolean =>
-  mode !== 'legacy' && !UNFIT.test(semantic.key);
+  mode !== 'legacy' && !UNFIT.test(semantic.key) && !isApproximate(semantic.key);
 
 /** CMP of a register with itself: defines all flags. */
 const DEFINE_FLAGS = [0x48, 0x39, 0xc0] as const;
