@@ -56,7 +56,16 @@ function scripted(script: readonly Script[], config: MachineConfig): BootableMac
   let line = 0;
   let retired = 0n;
   const transitions: Transition[] = [];
-  const layer: Layer = { id: 1, processor: 0, level: 0, vmcs: null, parent: undefined, running: true, left: undefined };
+  const layer: Layer = {
+    id: 1,
+    processor: 0,
+    level: 0,
+    vmcs: null,
+    parent: undefined,
+    running: true,
+    activity: 'active',
+    left: undefined,
+  };
   const unused = (): never => {
     throw new Error('not part of the script');
   };
@@ -265,11 +274,13 @@ test('files, command line, memory and load addresses reach the loader', async ()
     '64M',
     '--cpu',
     'haswell-ep',
+    '--cpus',
+    '2',
     '--seed',
     '7',
   ]);
   assert.equal(got.status, 0);
-  assert.deepEqual(got.config, { memory: 64 << 20, cpuModel: 'haswell-ep', seed: 7n });
+  assert.deepEqual(got.config, { memory: 64 << 20, cpuModel: 'haswell-ep', processors: 2, seed: 7n });
   assert.deepEqual(
     got.image?.pieces.slice(1, 3).map((piece) => piece.physical),
     [0x10_1000, 0x10_2000],
@@ -301,6 +312,7 @@ test('bad input gives one sentence that names the place, and status 2', async ()
     [['k.elf', '--module', 'none.img x'], /^strata: none\.img: there is no such file/],
     [['k.elf', '--break', 'exit =='], /^strata: --break: Column \d+: /],
     [['k.elf', '--cpu', '486'], /^strata: --cpu 486: not a processor model; there are strata, classic, /],
+    [['k.elf', '--cpus', '9'], /^strata: --cpus 9: the number of processors is 1 to 8/],
     [['k.elf', '--seed', '-1'], /^strata: --seed -1: not a number of at most 64 bits/],
     [['k.elf', '--seed', '0x10000000000000000'], /^strata: --seed 0x10000000000000000: not a number/],
     [['k.elf', '--serial', '/no/where'], /^strata: --serial \/no\/where: there is no such/],

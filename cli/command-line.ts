@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { MAX_PROCESSORS } from '../emulator/state/layout';
 import { CPU_MODEL_NAMES } from '../emulator/tables/cpu-models';
 import { EXIT_STATUS } from './exit-status';
 import type { CliHost } from './host';
@@ -64,6 +65,7 @@ export async function commandLine(words: readonly string[], host: CliHost): Prom
     .option('--load-address <address>', 'load the file as a flat binary at this physical address')
     .option('--entry <address>', 'first instruction of a flat binary (default: the load address)')
     .option('--cpu <model>', `processor: ${CPU_MODEL_NAMES.join(', ')}`, 'strata')
+    .option('--cpus <count>', `number of processors, 1 to ${MAX_PROCESSORS}`, '1')
     .option('--seed <number>', "seed of the machine's random source", '0')
     .addHelpText('after', RUN_HELP)
     .action(async (image: string, options: RunOptions) => {

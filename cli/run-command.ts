@@ -7,7 +7,7 @@ import type { CpuModelName } from '../emulator/tables/cpu-models';
 import { EXIT_STATUS } from './exit-status';
 import { WriteFailure, type CliHost, type Sink } from './host';
 import { runGuest } from './run-guest';
-import { parseAddress, parseCount, parseCpuModel, parseMemory, parseSeed, type Parsed } from './size';
+import { parseAddress, parseCount, parseCpuModel, parseMemory, parseProcessors, parseSeed, type Parsed } from './size';
 import { exitStatus, humanSummary, jsonSummary } from './summary';
 
 /** Options of `strata run` as typed. */
@@ -23,6 +23,7 @@ export interface RunOptions {
   readonly loadAddress?: string;
   readonly entry?: string;
   readonly cpu: string;
+  readonly cpus: string;
   readonly seed: string;
 }
 
@@ -31,6 +32,7 @@ interface Plan {
   readonly image: LoadedImage;
   readonly memory: number;
   readonly cpuModel: CpuModelName;
+  readonly processors: number;
   readonly seed: bigint;
   readonly maxInstructions: number | undefined;
   readonly condition: Condition | undefined;
@@ -71,7 +73,8 @@ export async function refuse(sentence: string, json: boolean, host: CliHost): Pr
 }
 
 async function run(plan: Plan, serial: Sink, options: RunOptions, host: CliHost): Promise<number> {
-  const machine = host.createMachine({ memory: plan.memory, cpuModel: plan.cpuModel, seed: plan.seed });
+  const { memory, cpuModel, processors, seed } = plan;
+  const machine = host.createMachine({ memory, cpuModel, processors, seed });
   machine.load(plan.image);
   let waiting: Uint8Array[] = [];
   // The debug console shares the terminal with the serial port, or takes it over when that goes to a file.
@@ -142,6 +145,7 @@ function prepare(path: string, options: RunOptions, host: CliHost): Plan {
     image: result.image,
     memory,
     cpuModel: must(parseCpuModel('--cpu', options.cpu)),
+    processors: must(parseProcessors('--cpus', options.cpus)),
     seed: must(parseSeed('--seed', options.seed)),
     maxInstructions,
     condition: options.break === undefined ? undefined : condition(options.break),

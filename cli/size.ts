@@ -1,4 +1,4 @@
-import { MAX_RAM } from '../emulator/state/layout';
+import { MAX_PROCESSORS, MAX_RAM } from '../emulator/state/layout';
 import { CPU_MODEL_NAMES, type CpuModelName } from '../emulator/tables/cpu-models';
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
@@ -35,6 +35,13 @@ export function parseSeed(option: string, text: string): Parsed<bigint> {
     if (value < 1n << 64n) return { ok: true, value };
   }
   return { ok: false, error: `${option} ${text}: not a number of at most 64 bits; write for example 7 or 0x1234.` };
+}
+
+/** How many processors. */
+export function parseProcessors(option: string, text: string): Parsed<number> {
+  const value = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && value <= MAX_PROCESSORS) return { ok: true, value };
+  return { ok: false, error: `${option} ${text}: the number of processors is 1 to ${MAX_PROCESSORS}.` };
 }
 
 /** A processor model by name. */

@@ -41,8 +41,8 @@ export const bootMachine: Boot = async (configuration) => {
   }
   const loaded = loadImage(bytes, { name: program, memory, cmdline, modules, flat });
   if (!loaded.ok) throw requestErrors.badConfiguration(`Launch configuration: "program": ${loaded.error}`);
-  const { cpuModel, seed } = configuration;
-  const machine = createMachine({ memory, cpuModel, seed });
+  const { cpuModel, seed, cpus } = configuration;
+  const machine = createMachine({ memory, cpuModel, seed, processors: cpus });
   machine.load(loaded.image);
   return machine;
 };

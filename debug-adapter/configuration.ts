@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { MAX_RAM } from '../emulator/state/layout';
+import { MAX_PROCESSORS, MAX_RAM } from '../emulator/state/layout';
 import { CPU_MODEL_NAMES, CPU_MODELS, type CpuModelName } from '../emulator/tables/cpu-models';
 import { requestErrors } from './errors';
 import { parseNumber } from './format';
@@ -115,7 +115,13 @@ export const launchAttributes = {
       patternErrorMessage: 'a size such as "512M" or "2G"',
       description: 'RAM of the machine, at most 3G: "512M".',
     },
-    cpus: { type: 'integer', default: 1, minimum: 1, maximum: 1, description: 'Number of processors; only 1 for now.' },
+    cpus: {
+      type: 'integer',
+      default: 1,
+      minimum: 1,
+      maximum: MAX_PROCESSORS,
+      description: `Number of processors, at most ${MAX_PROCESSORS}.`,
+    },
     cpuModel: {
       type: 'string',
       default: 'strata',

@@ -125,9 +125,17 @@ export function layerName(layer: Layer): string {
   return `CPU${layer.processor} · ${contextName(layer)}`;
 }
 
-/** Why a layer does what it does: "running", "exited: CPUID", "running its guest", "not entered yet". */
+const ACTIVITY_STATUS = {
+  active: 'running',
+  halted: 'running, halted',
+  waiting: 'running, waiting',
+  shutdown: 'running, shut down',
+  'wait-for-SIPI': 'not started',
+} as const;
+
+/** Why a layer does what it does: "running", "running, halted", "exited: CPUID", "running its guest", "not entered yet". */
 export function layerStatus(layer: Layer): string {
-  if (layer.running) return 'running';
+  if (layer.running) return ACTIVITY_STATUS[layer.activity];
   const left = layer.left;
   if (left === undefined) return 'not entered yet';
   switch (left.kind) {

@@ -305,7 +305,7 @@ describe('a launch that cannot be', () => {
       [{ program: '/', memory: '5M' }, /"program"|folder/],
       [{ program: image, memory: 'lots' }, /"memory" must be a size such as "512M"/],
       [{ program: image, memory: '4G' }, /"memory" can be at most 3G/],
-      [{ program: image, cpus: 4 }, /"cpus"/],
+      [{ program: image, cpus: 9 }, /"cpus"/],
       [{ program: image, progam: 'x' }, /did you mean "program"/],
       [{ program: image, entry: '0x1000' }, /"entry" needs "loadAddress"/],
       [{ program: image, loadAddress: '0x1000' }, /"loadAddress" is for flat binaries/],

@@ -116,7 +116,10 @@ export interface Layer {
   readonly vmcs: bigint | null;
   /** `id` of the layer that runs this one; undefined for roots. */
   readonly parent: number | undefined;
+  /** It is what its processor executes, now or when its turn comes. */
   readonly running: boolean;
+  /** What its processor does. */
+  readonly activity: 'active' | 'halted' | 'waiting' | 'shutdown' | 'wait-for-SIPI';
   /** Why a layer at rest rests: the transition that left it, or undefined if it has never run. */
   readonly left: Transition | undefined;
 }
@@ -190,12 +193,15 @@ export interface Machine {
    * it starts from does not stop it: after 'limit', the caller looks whether one stands there.
    */
   run(instructions: number): Stop;
-  /** Executes one instruction, or makes the one transition or delivery that comes instead of it. */
-  step(): Stop;
+  /**
+   * Executes one instruction, or makes the one transition or delivery that comes instead of it, on a processor: on the one whose turn it
+   * is, if none is named. Others have the turns that come before; a processor that waits may not get to execute anything.
+   */
+  step(processor?: number): Stop;
 
   setBreakpoints(breakpoints: readonly CodeBreakpoint[]): void;
   readonly layers: readonly Layer[];
-  /** The layer that executes next. */
+  /** The layer that executes next on the processor whose turn it is. */
   readonly current: Layer;
   state(layer: Layer): LayerState;
 

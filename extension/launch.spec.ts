@@ -15,7 +15,7 @@ test('a wrong launch configuration is answered with a sentence that names the ke
     [{ memroy: '1G' }, /"memroy".*did you mean "memory"/],
     [{ memory: '9G' }, /"memory" can be at most 3G/],
     [{ memory: 512 }, /"memory" must be/],
-    [{ cpus: 2 }, /"cpus"/],
+    [{ cpus: 9 }, /"cpus"/],
     [{ exitBreakpoints: 'exit == CPUID' }, /"exitBreakpoints" must be a list/],
     [{ symbols: [{ layer: 1 }] }, /"symbols\[0\]\.file" is missing/],
     [{ entry: '0x1000' }, /"entry" needs "loadAddress"/],

@@ -160,7 +160,7 @@ export class Execution {
     const { retired, current } = machine;
     const { rip } = debuggee.state(current);
     let stop: Stop;
-    if (move.kind === 'step') stop = machine.step();
+    if (move.kind === 'step') stop = machine.step(move.processor);
     else {
       const began = performance.now();
       stop = machine.run(this.budget);

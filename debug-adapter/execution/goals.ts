@@ -14,8 +14,8 @@ import { callerOf, currentRegisters } from '../stack';
 export type Move =
   /** The goal is reached (or can never be). */
   | { readonly kind: 'done' }
-  /** One instruction. */
-  | { readonly kind: 'step' }
+  /** One instruction of a processor. */
+  | { readonly kind: 'step'; readonly processor: number }
   /** Run freely; pause at `until`, and at every transition if `watch`. */
   | {
       readonly kind: 'run';
@@ -28,7 +28,6 @@ export interface Goal {
 }
 
 const DONE: Move = { kind: 'done' };
-const STEP: Move = { kind: 'step' };
 const RSP = 4;
 
 /** Until something else stops the machine. */
@@ -47,6 +46,7 @@ abstract class LayerGoal implements Goal {
   protected readonly startRip: bigint;
   private returnPoint: ReturnPoint | undefined;
   private away = false;
+  private processor = 0;
 
   constructor(
     protected readonly debuggee: Debuggee,
@@ -60,6 +60,7 @@ abstract class LayerGoal implements Goal {
   next(): Move {
     const layer = this.debuggee.layer(this.layerId);
     if (layer === undefined) return DONE;
+    this.processor = layer.processor;
     const { returnPoint } = this;
     if (returnPoint !== undefined) {
       if (!layer.running || !this.hasReturned(layer, returnPoint)) {
@@ -75,6 +76,11 @@ abstract class LayerGoal implements Goal {
     const wasAway = this.away;
     this.away = false;
     return this.decide(this.debuggee.place(layer), wasAway);
+  }
+
+  /** One instruction of the layer's processor. */
+  protected get step(): Move {
+    return { kind: 'step', processor: this.processor };
   }
 
   private hasReturned(layer: Layer, point: ReturnPoint): boolean {
@@ -122,7 +128,7 @@ export class InstructionStep extends LayerGoal {
     if (this.began && !(wasAway && place.state.rip === this.startRip)) return DONE;
     if (!this.began && wasAway && place.state.rip !== this.startRip) return DONE;
     this.began = true;
-    return (this.overCalls ? this.over(place) : undefined) ?? STEP;
+    return (this.overCalls ? this.over(place) : undefined) ?? this.step;
   }
 
   protected override returned(): Move {
@@ -198,7 +204,7 @@ export class LineStep extends LayerGoal {
       retired: this.debuggee.machine.retired,
       kind: flow?.kind ?? 'other',
     };
-    return STEP;
+    return this.step;
   }
 
   /** A call was stepped into: to the function's body if it has lines, otherwise straight back. */
@@ -286,7 +292,7 @@ export class StepOutOfInline extends LayerGoal {
   protected override decide(place: Place): Move {
     const now = openCalls(this.debuggee, place);
     const isInside = this.calls.every((name, depth) => now[depth] === name);
-    return isInside ? (this.over(place) ?? STEP) : DONE;
+    return isInside ? (this.over(place) ?? this.step) : DONE;
   }
 
   protected override returned(place: Place): Move {

@@ -32,7 +32,8 @@ export function currentFrame(session: SessionContext): Frame {
 function transitionOf({ debuggee }: Launched, layer: Layer): Transition | undefined {
   if (!layer.running) return layer.left;
   const last = debuggee.machine.lastTransition;
-  return last !== undefined && last.to.level === layer.level && last.to.vmcs === layer.vmcs ? last : undefined;
+  const began = last?.processor === layer.processor && last.to.level === layer.level && last.to.vmcs === layer.vmcs;
+  return began ? last : undefined;
 }
 
 function frameBody(session: SessionContext, launched: Launched, frame: Frame, index: number): DebugProtocol.StackFrame {

@@ -118,10 +118,9 @@ export class Runner {
     return { kind: 'limit' };
   }
 
-  /** Executes one instruction of the active processor, once its turn has come again if it is over. */
-  step(): Stop {
+  /** Executes one instruction of a processor once its turn has come. */
+  step(target = this.parts.turns.active): Stop {
     const { turns } = this.parts;
-    const target = turns.active;
     this.standing = -1;
     for (let tries = 0; tries < PATIENCE; tries++) {
       this.exit = EXIT.NONE;
