@@ -133,7 +133,8 @@ export class Assembly {
     this.register = false;
     const set = (register: number, value: bigint): void => this.setAddress(register, value);
     const extended = (bit: number): number => (this.hasRex && (this.rex & bit) !== 0 ? 8 : 0);
-    const kind = random.below(this.alone ? 5 : 2);
+    // RAX says which components XSAVE and XRSTOR move, so it cannot hold an address.
+    const kind = random.below(this.alone && !IMAGES.test(this.key) ? 5 : 2);
     if (kind === 0) {
       // [disp32]: the SIB form without base or index.
       if (extended(2) !== 0) this.rex &= ~2;

@@ -61,8 +61,10 @@ const topOf = ({ state }: Case): number => (viewOf(state).getUint16(STATE.fsw, t
 export function describeFailure({ generated, differences, path }: Failure): string {
   const { input, rows } = generated;
   return [
-    `${rows.map(rowName).join('; ')}  [${path} accesses]`,
-    ...disassemble(input.code).map((line) => `    ${line}`),
+    `${rows.length === 1 ? rowName(rows[0]) : 'a program'}  [${path} accesses]`,
+    ...disassemble(input.code)
+      .filter((line) => rows.length === 1 || !line.endsWith(' nop'))
+      .map((line) => `    ${line}`),
     ...stateLines(input).map((line) => `  in  ${line}`),
     ...(topOf(input) === 0 ? [] : [`  in  top=${topOf(input)}`]),
     ...differences.map(
