@@ -138,6 +138,21 @@ done:
   assert.equal(lvt, 0x1_0050n);
 });
 
+test('with FREEZE_PERFMON_ON_PMI the overflow that interrupts stops all counters', () => {
+  const [control, other] = results(
+    `wrmsr_value 0x1d9, 0x1000
+    wrmsr_value ${PMC0}, 0xffffffff - 20
+    ${select(0, INSTRUCTIONS | USER_AND_SYSTEM | ENABLE | (1 << 20))}
+    ${select(1, INSTRUCTIONS | USER_AND_SYSTEM | ENABLE)}
+    ${start(3n)}
+    times 60 nop
+    ${report(GLOBAL_CTRL, 0)} ${report(PMC0 + 1, 1)}`,
+    2,
+  );
+  assert.equal(control, 0n);
+  assert.equal(other, 21n);
+});
+
 test('RDPMC reads the counter as it stands before the instruction, if CR4.PCE or level 0 allows', () => {
   const body =
     select(0, INSTRUCTIONS | USER_AND_SYSTEM | ENABLE) +

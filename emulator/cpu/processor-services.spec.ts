@@ -174,6 +174,56 @@ test('UMWAIT waits only for a monitored line, at most until its deadline', () =>
   assert.ok(waited >= 3000n && waited < 3010n, `${waited}`);
 });
 
+test('a store by another processor ends MWAIT at its next turn', () => {
+  const line = 0x8100;
+  const body = `
+        mov     ebx, ${APIC}
+        mov     dword [rbx + 0xf0], 0x1ff
+        lea     rsi, [other]
+        mov     edi, 0x7000
+        mov     ecx, other_end - other
+        cld
+        rep movsb
+        mov     dword [rbx + 0x300], 0xc4500
+        mov     dword [rbx + 0x300], 0xc4607
+        mov     ecx, 50000
+busy:   loop    busy
+        rdtsc
+        mov     esi, eax
+        mov     dword [${line}], 1
+spin:   pause
+        cmp     dword [${line + 0x40}], 1
+        jne     spin
+        rdtsc
+        sub     eax, esi
+        ${store('rax', 0)}
+        mov     eax, [${line + 0x44}]
+        ${store('rax', 1)}
+        jmp     over
+bits 16
+other:  xor     ax, ax
+        mov     ds, ax
+again:  inc     word [${line + 0x44}]
+        mov     ax, ${line}
+        xor     cx, cx
+        xor     dx, dx
+        monitor
+        cmp     word [${line}], 0
+        jne     seen
+        mwait
+        jmp     again
+seen:   mov     word [${line + 0x40}], 1
+stay:   hlt
+        jmp     stay
+other_end:
+bits 64
+over:
+  `;
+  const [ticks, rounds] = run(body, 2, { processors: 2, turn: 1000 }).results;
+  assert.ok(ticks < 5_000n, `${ticks}`);
+  assert.ok(rounds >= 2n && rounds < 10n, `${rounds}`);
+});
+
 test('CLFLUSH and its kin fault as a load does; MOVDIRI, MOVDIR64B and MOVNTI store', () => {
   for (const name of ['clflush', 'clflushopt', 'clwb']) {
     assert.equal(run(`mov rax, 0x8000000000000000\n ${name} [rax]`, 16).results[15], 13n, name);

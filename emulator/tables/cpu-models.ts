@@ -12,7 +12,7 @@ export const IMPLEMENTED: ReadonlySet<CpuFeature> = new Set(
     htt arat epb erms fsrm perfmon pdcm ibrs stibp ssbd l1d_flush md_clear arch_capabilities
     rdrand rdseed rdpid monitor waitpkg clflush clflushopt clwb cldemote prefetchw wbnoinvd movdiri movdir64b serialize wrmsrns
     vme umip de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36
-    vmx cx16 x2apic tsc_deadline fpu fdp_excptn_only fcs_fds_deprecated fxsr xsave xsaveopt xsavec xsaves
+    vmx cx16 x2apic tsc_deadline fpu fdp_excptn_only fcs_fds_deprecated fxsr xsave xsaveopt xsavec xsaves xgetbv1
     fsgsbase tsc_adjust smep smap pcid invpcid la57 pku pks lam
     lahf syscall nx pdpe1gb rdtscp lm invariant_tsc
   `),
