@@ -1,14 +1,17 @@
 /** Time a guest takes between its marks on the debug console. */
 import { runBochs } from '../test/bochs/bochs';
 import { runStrata } from '../test/bochs/strata';
+import { runQemu } from '../test/qemu/qemu';
 
 const START = '<<start>>';
 const END = '<<end>>';
-const BOCHS_TIMEOUT = 120_000;
+const PEER_TIMEOUT = 120_000;
 const INSTRUCTION_LIMIT = 5_000_000_000;
 
 export interface Guest {
   readonly image: string;
+  /** The same for QEMU, as a 32-bit ELF file. */
+  readonly image32: string;
   readonly cmdline: string;
 }
 
@@ -52,6 +55,13 @@ export function timeOnStrata(guest: Guest): Timing {
 
 export async function timeOnBochs(guest: Guest): Promise<Timing> {
   const watch = new Stopwatch();
-  const { serial } = await runBochs({ ...guest, timeout: BOCHS_TIMEOUT, onConsole: watch.take });
+  const { serial } = await runBochs({ ...guest, timeout: PEER_TIMEOUT, onConsole: watch.take });
+  return { milliseconds: watch.milliseconds, result: resultIn(serial) };
+}
+
+/** QEMU without hardware virtualization. */
+export async function timeOnQemu(guest: Guest): Promise<Timing> {
+  const watch = new Stopwatch();
+  const serial = await runQemu({ ...guest, image: guest.image32, timeout: PEER_TIMEOUT, onConsole: watch.take });
   return { milliseconds: watch.milliseconds, result: resultIn(serial) };
 }

@@ -8,8 +8,18 @@ static const struct {
     const char *name;
     u64 (*run)(u64 scale);
 } workloads[] = {
-    {"alu", alu_loop},     {"array", array_walk},       {"fib", fibonacci},
-    {"mix", compiled_mix}, {"exits", exit_round_trips}, {"fill", fill_memory},
+    {"alu", alu_loop},
+    {"array", array_walk},
+    {"fib", fibonacci},
+    {"mix", compiled_mix},
+    {"matrix", matrix_product},
+    {"matrix-avx", matrix_product_avx},
+    {"memcpy", memory_copy},
+    {"checksum", checksum},
+    {"code-16", code_16},
+    {"exceptions", exception_round_trips},
+    {"exits", exit_round_trips},
+    {"fill", fill_memory},
 };
 
 /* The value behind "NAME=" in a command line, or an empty text. */
