@@ -116,19 +116,21 @@ void barrier(void)
 		pause();
 }
 
-void on_others(void (*function)(int))
+void work_on_others(void (*function)(int))
 {
 	work = function;
 	finished = 0;
 	generation++;
+}
+void on_others(void (*function)(int))
+{
+	work_on_others(function);
 	while (finished < (uint32_t)processors - 1)
 		pause();
 }
 void everywhere(void (*function)(int))
 {
-	work = function;
-	finished = 0;
-	generation++;
+	work_on_others(function);
 	function(0);
 	while (finished < (uint32_t)processors - 1)
 		pause();

@@ -55,6 +55,8 @@ extern void (*volatile handlers[256])(void);
 /* Has a function run on every processor at once (or on all but the first), and waits for all of them. */
 void everywhere(void (*function)(int number));
 void on_others(void (*function)(int number));
+/* The same without waiting for them. */
+void work_on_others(void (*function)(int number));
 /* Meets all processors. */
 void barrier(void);
 /* Waits until *word is at least value; false if that takes too long. */

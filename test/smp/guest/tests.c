@@ -1,5 +1,7 @@
 #include "machine.h"
 
+void vmx_tests(void);
+
 enum { ROUNDS = 200 };
 
 /* --- Who is there --- */
@@ -396,7 +398,7 @@ static void restart(void)
 	locked("after restart", exchange_lock_pausing, &plain);
 }
 
-static void into_flat_logical(void)
+static void in_x2apic(void)
 {
 	enter_x2apic();
 	report("x2apic id", 2, (uint64_t)apic_read(ID), (uint64_t)apic_read(LDR));
@@ -430,6 +432,8 @@ void tests(void)
 	errors();
 	restart();
 	cpuid(1, &a, &b, &c, &d);
+	if (c >> 5 & 1)
+		vmx_tests();
 	if (c >> 21 & 1)
-		into_flat_logical();
+		in_x2apic();
 }
