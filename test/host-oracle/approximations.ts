@@ -18,7 +18,7 @@ const boundOf = (key: string): Bound | undefined => BOUNDS.find(([keys]) => keys
 export const isApproximate = (key: string): boolean => boundOf(key) !== undefined;
 
 /** Multi-part accesses: which of their faults comes first, so which address CR2 holds, is the processor's own. */
-export const hasManyAccesses = (key: string): boolean => /^(f|x)(x?save|x?rstor|n?stenv|ldenv|saveopt)/.test(key);
+export const hasManyAccesses = (key: string): boolean => /^(f|x)([nx]?save|x?rstor|n?stenv|ldenv)/.test(key);
 
 const C1 = 0x200;
 
