@@ -1,9 +1,11 @@
 import type { WarmSemantic } from './context';
 import { FLOAT_ARITHMETIC_SEMANTICS } from './float-arithmetic';
+import { FLOAT_COMPARE_SEMANTICS } from './float-compare';
 import { FLOAT_MOVE_SEMANTICS } from './float-moves';
 
 /** Every warm instruction on vectors of floating-point numbers, by its key. */
 export const FLOATING_POINT_SEMANTICS: Readonly<Record<string, WarmSemantic>> = {
   ...FLOAT_MOVE_SEMANTICS,
   ...FLOAT_ARITHMETIC_SEMANTICS,
+  ...FLOAT_COMPARE_SEMANTICS,
 };

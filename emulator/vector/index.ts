@@ -1,5 +1,6 @@
 import type { ColdInstruction } from '../cpu/cold';
 import { FLOAT_ARITHMETIC_ASSISTS } from './float-arithmetic';
+import { FLOAT_COMPARE_ASSISTS } from './float-compare';
 import { VECTOR_MOVE_INSTRUCTIONS } from './moves';
 
 /** Vector instructions that are TypeScript altogether, by their key. */
@@ -10,4 +11,5 @@ export const FLOAT_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
 /** What emitted floating-point instructions leave to soft floats, by their key. */
 export const FLOAT_ASSISTS: Readonly<Record<string, ColdInstruction>> = {
   ...FLOAT_ARITHMETIC_ASSISTS,
+  ...FLOAT_COMPARE_ASSISTS,
 };
