@@ -54,14 +54,17 @@ const text = (value: string): number =>
 
 type Bits = Record<CpuidRegister, number>;
 
-/** Feature bits of each leaf, by leaf and subleaf, of each model asked for so far. */
-const featureBitsOf = new WeakMap<CpuModel, ReadonlyMap<string, CpuidResult>>();
+/** Feature bits stand in subleaves 0 and 1. */
+const keyOf = (leaf: number, subleaf: number): number => (subleaf > 1 ? -1 : leaf * 2 + subleaf);
 
-function collectFeatureBits(model: CpuModel): ReadonlyMap<string, CpuidResult> {
-  const leaves = new Map<string, Bits>();
+/** Feature bits of each leaf, by leaf and subleaf, of each model asked for so far. */
+const featureBitsOf = new WeakMap<CpuModel, ReadonlyMap<number, CpuidResult>>();
+
+function collectFeatureBits(model: CpuModel): ReadonlyMap<number, CpuidResult> {
+  const leaves = new Map<number, Bits>();
   for (const feature of model.features) {
     const { leaf, subleaf, register, bit } = cpuFeature(feature).place;
-    const key = `${leaf}.${subleaf}`;
+    const key = keyOf(leaf, subleaf);
     const bits = leaves.get(key) ?? { ...NOTHING };
     bits[register] = (bits[register] | (1 << bit)) >>> 0;
     leaves.set(key, bits);
@@ -72,7 +75,7 @@ function collectFeatureBits(model: CpuModel): ReadonlyMap<string, CpuidResult> {
 
 /** A leaf's feature bits, whatever state says. */
 function featureBits(model: CpuModel, leaf: number, subleaf: number): CpuidResult {
-  return (featureBitsOf.get(model) ?? collectFeatureBits(model)).get(`${leaf}.${subleaf}`) ?? NOTHING;
+  return (featureBitsOf.get(model) ?? collectFeatureBits(model)).get(keyOf(leaf, subleaf)) ?? NOTHING;
 }
 
 /** Without the bits of features that state takes away. */
@@ -231,10 +234,50 @@ const LEAVES: Readonly<Record<number, Leaf>> = {
   },
 };
 
+/** What leaves mirror, as one number; undefined where it is not of the usual kind. */
+function signatureOf(state: CpuidDynamics): number | undefined {
+  if (state.xss !== 0 || state.xcr0 > 0xfff) return undefined;
+  const flags =
+    (state.cr4.osxsave ? 1 : 0) |
+    (state.cr4.pke ? 2 : 0) |
+    (state.apicEnabled ? 4 : 0) |
+    (state.is64Bit ? 8 : 0) |
+    (state.limited ? 0x10 : 0) |
+    (state.xdDisabled ? 0x20 : 0) |
+    (state.monitorEnabled ? 0x40 : 0);
+  return state.xcr0 | (flags << 12) | (state.processor << 19) | (state.processors << 24);
+}
+
+/** Answers given before, by what leaves mirror, leaf and subleaf: a guest asks the same again and again. */
+const answers = new WeakMap<CpuModel, Map<number, Map<number, CpuidResult>>>();
+/** Kept at most: of so many states, and subleaves below this. */
+const STATES = 64;
+const SUBLEAVES = 16;
+
+function remembered(model: CpuModel, signature: number): Map<number, CpuidResult> {
+  let states = answers.get(model);
+  if (states === undefined || states.size > STATES) {
+    states = new Map();
+    answers.set(model, states);
+  }
+  let leaves = states.get(signature);
+  if (leaves === undefined) {
+    leaves = new Map();
+    states.set(signature, leaves);
+  }
+  return leaves;
+}
+
 /** Registers CPUID returns: of a leaf beyond the last of its range those of the last basic leaf; of a gap in it, zeros. */
 export function cpuid(model: CpuModel, leaf: number, subleaf: number, dynamics: CpuidDynamics): CpuidResult {
   const last = dynamics.limited ? Math.min(model.lastLeaf, LIMITED_LAST) : model.lastLeaf;
   const exists = leaf <= last || (leaf >= EXTENDED && leaf <= LAST_EXTENDED);
   const chosen = exists ? leaf : last;
-  return LEAVES[chosen]?.(model, subleaf, dynamics) ?? NOTHING;
+  const signature = subleaf < SUBLEAVES ? signatureOf(dynamics) : undefined;
+  const known = signature === undefined ? undefined : remembered(model, signature);
+  const before = known?.get(chosen * SUBLEAVES + subleaf);
+  if (before !== undefined) return before;
+  const answer = LEAVES[chosen]?.(model, subleaf, dynamics) ?? NOTHING;
+  known?.set(chosen * SUBLEAVES + subleaf, answer);
+  return answer;
 }
