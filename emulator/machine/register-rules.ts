@@ -20,6 +20,10 @@ const RULES: readonly Rule[] = [
     words: 'EFER.LMA = 1 needs CR4.PAE = 1.',
     holds: (_cr0, cr4, efer) => !has(efer, EFER.LMA) || has(cr4, CR4.PAE),
   },
+  {
+    words: 'CR4.PCIDE = 1 needs EFER.LMA = 1.',
+    holds: (_cr0, cr4, efer) => !has(cr4, CR4.PCIDE) || has(efer, EFER.LMA),
+  },
 ];
 
 /** Why the processor cannot have this RIP in its present mode, in a sentence; undefined where it can. */

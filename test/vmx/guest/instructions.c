@@ -90,7 +90,7 @@ void instructions(void)
     descriptor[0] = 1;
     ATTEMPT("invvpid single context", "invvpid %1, %%rax", DESCRIPTOR, "a"(1ul));
     ATTEMPT("invvpid retaining globals", "invvpid %1, %%rax", DESCRIPTOR, "a"(3ul));
-    descriptor[1] = 0x800000000000;
+    descriptor[1] = 0x100000000000000;
     ATTEMPT("invvpid non-canonical address", "invvpid %1, %%rax", DESCRIPTOR, "a"(0ul));
     ATTEMPT("vmread to a non-canonical address", "vmread %%rax, (%%rcx)", "a"(0x6800ul), "c"(0x800000000000ul));
     ATTEMPT("vmptrld from a page not present", "vmptrld (%1)", "r"(0x80000000ul));
