@@ -14,7 +14,7 @@
 export const PURPOSES = {
   samples: 'the samples',
   unit: 'the specs that compare with gcc, binutils and the host processor',
-  bochs: 'the comparison with Bochs and the benchmark',
+  bochs: 'the comparison with Bochs and QEMU, and the benchmark',
   editor: 'VS Code in the browser, for `npm run code` and the editor tests',
 };
 
@@ -58,6 +58,13 @@ export const REQUIREMENTS = [
     purposes: ['unit'],
   },
   { name: 'bochs', commands: ['bochs'], files: [], use: 'run guests on another emulator', purposes: ['bochs'] },
+  {
+    name: 'qemu-system-x86',
+    commands: ['qemu-system-x86_64'],
+    files: [],
+    use: 'run guests on a third emulator',
+    purposes: ['bochs'],
+  },
   {
     name: 'bochsbios',
     commands: [],

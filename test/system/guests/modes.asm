@@ -309,10 +309,10 @@ RE
 R "lock"
         db 0xf0, 0x90
 RE
-R "sysenter"
+R "real sysenter"
         sysenter
 RE
-R "sysexit"
+R "real sysexit"
         sysexit
 RE
 R "mov to cs"
@@ -379,6 +379,10 @@ bits 32
 E 0
 %macro user 1           ; continues at privilege level 3 with these flags
         push dword USERDS
+        pop ds
+        push ds
+        pop es
+        push ds
         push dword STACK3
         push dword %1
         push dword USER32
