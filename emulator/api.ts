@@ -139,13 +139,15 @@ export interface LayerState {
   control(
     name: 'CR0' | 'CR2' | 'CR3' | 'CR4' | 'CR8' | 'EFER' | 'XCR0' | 'DR0' | 'DR1' | 'DR2' | 'DR3' | 'DR6' | 'DR7',
   ): bigint;
+  /** A register of the x87, MMX or vector units by name ('ST0', 'FCW', 'MM1', 'XMM2', 'YMM2', 'MXCSR', ...); undefined if there is no such one. */
+  unit(name: string): bigint | undefined;
   /** Width of code at RIP. */
   readonly codeSize: 16 | 32 | 64;
   /** Guest's EPT pointer, or undefined where the layer's physical addresses are the machine's. */
   readonly eptp: bigint | undefined;
   /**
    * Writes a register: general registers, RIP, RFLAGS, segment registers' parts and control registers by SDM name
-   * ('RAX', 'EAX', 'AL', 'CR3', 'CS.base', ...). Returns a sentence saying why not, or undefined.
+   * ('RAX', 'EAX', 'AL', 'CR3', 'CS.base', 'ST0', 'XMM3', ...). Returns a sentence saying why not, or undefined.
    */
   setRegister(name: string, value: bigint): string | undefined;
   /** Bytes at a linear address; shorter than asked where the rest is not mapped. */

@@ -1,6 +1,7 @@
 /** Registers as conditions, watches and the console name them, and how each is read from a layer's state. */
 import { REGISTER_BITS } from '../../emulator/tables/vmx/register-bits';
 import type { LayerState } from '../../emulator/api';
+import { UNIT_REGISTERS, type UnitRegister } from '../../emulator/machine/unit-registers';
 import type { SegmentName } from '../../emulator/state/layout';
 import type { BitRange } from './bit-names';
 import { namedBits } from './bit-names';
@@ -15,6 +16,8 @@ export type RegisterReference =
   | { readonly kind: 'control'; readonly name: ControlName }
   | { readonly kind: 'segment'; readonly name: SegmentName; readonly part: 'selector' | 'base' | 'limit' | 'access' }
   | { readonly kind: 'table'; readonly name: 'gdtr' | 'idtr'; readonly part: 'base' | 'limit' }
+  /** Of the x87, MMX and vector units: those of at most 64 bits. */
+  | { readonly kind: 'unit'; readonly name: string; readonly bits: 8 | 16 | 32 | 64 }
   /** Current privilege level: DPL of SS. */
   | { readonly kind: 'cpl' };
 
@@ -50,6 +53,10 @@ for (const name of CONTROLS) references.set(name.toLowerCase(), { kind: 'control
 for (const name of SEGMENTS) references.set(name.toLowerCase(), { kind: 'segment', name, part: 'selector' });
 for (const name of ['gdtr', 'idtr'] as const) references.set(name, { kind: 'table', name, part: 'base' });
 references.set('cpl', { kind: 'cpl' });
+for (const { name, bits } of Object.values<readonly UnitRegister[]>(UNIT_REGISTERS).flat()) {
+  if (bits === 8 || bits === 16 || bits === 32 || bits === 64)
+    references.set(name.toLowerCase(), { kind: 'unit', name, bits });
+}
 
 const PART_NAMES = ['selector', 'base', 'limit', 'access'] as const;
 
@@ -93,6 +100,7 @@ export function registerWidth(register: RegisterReference): 8 | 16 | 32 | 64 {
     case 'general':
     case 'rip':
     case 'rflags':
+    case 'unit':
       return register.bits;
     case 'segment':
       return register.part === 'selector' ? 16 : register.part === 'base' ? 64 : 32;
@@ -124,6 +132,8 @@ export function readRegister(state: LayerState, register: RegisterReference): bi
       const table = register.name === 'gdtr' ? state.gdtr : state.idtr;
       return register.part === 'base' ? BigInt.asUintN(64, table.base) : BigInt(table.limit >>> 0);
     }
+    case 'unit':
+      return state.unit(register.name) ?? 0n;
     case 'cpl':
       return BigInt((state.segment('SS').access >>> 5) & 3);
   }

@@ -10,6 +10,7 @@ import type { Frame } from '../stack';
 import { counterNodes } from '../variables/counters';
 import type { VariableNode } from '../variables/node';
 import { registerNodes, systemRegisterNodes } from '../variables/registers';
+import { unitRegisterNodes } from '../variables/unit-registers';
 import { vmcsNodes, vmcsOf } from '../variables/vmcs';
 import { frameOf } from './stack';
 
@@ -56,9 +57,16 @@ function scopesOf(session: SessionContext, frame: Frame): readonly ScopeRow[] {
   return [
     { name: 'Registers', hint: 'registers', children: () => registerNodes(debuggee, frame) },
     { name: 'Segments and control registers', children: () => systemRegisterNodes(debuggee, frame) },
+    { name: 'Floating-point and vector registers', children: () => unitRegisterNodes(debuggee, frame) },
     ...(vmcs === undefined ? [] : [{ name: `VMCS ${hex(vmcs)}`, children: () => vmcsNodes(debuggee, vmcs) }]),
     { name: 'Counters', children: () => counterNodes(debuggee) },
   ];
+}
+
+/** A number of more than the 64 bits of expressions, as x87 and vector registers have; what is shown behind it does not count. */
+function wideNumber(text: string): bigint | undefined {
+  const match = /^\s*(0x[0-9a-f]{17,})(\s|$)/i.exec(text);
+  return match === null ? undefined : BigInt(match[1]);
 }
 
 /** Scopes, variables and changing them. */
@@ -97,7 +105,7 @@ export const VARIABLE_REQUESTS: RequestTable = {
     if (node === undefined) throw requestErrors.unknownVariable(name);
     if (node.assign === undefined) throw requestErrors.notWritable(name);
     const { debuggee } = session.require();
-    const wrong = node.assign(evaluateShownNumber(debuggee, frame.layer, text));
+    const wrong = node.assign(wideNumber(text) ?? evaluateShownNumber(debuggee, frame.layer, text));
     if (wrong !== undefined) throw requestErrors.refused(wrong);
     session.stateChanged();
     return { value: written(session, frame, name, node, formatOf(args), reference) };

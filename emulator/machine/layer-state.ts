@@ -4,6 +4,7 @@ import type { MachineMemory } from '../state/memory';
 import { type AddressSpace, peekLinear, peekPhysical, type PeekTranslate } from '../mmu/peek';
 import type { ControlName, RegisterImage } from './register-image';
 import { parseRegisterName } from './register-names';
+import { unitRegister } from './unit-registers';
 
 const PAGE_SIZE = 4096;
 const LONG_MODE = 0x400n;
@@ -48,6 +49,10 @@ export class ImageState implements LayerState {
   control(name: Exclude<ControlName, 'RIP' | 'RFLAGS'>): bigint {
     return this.image.control(name);
   }
+  unit(name: string): bigint | undefined {
+    const register = unitRegister(name);
+    return register && this.image.unit(register);
+  }
   get codeSize(): 16 | 32 | 64 {
     const access = this.image.segment('CS', 'access');
     if ((this.image.control('EFER') & LONG_MODE) !== 0n && (access & CS_LONG) !== 0n) return 64;
@@ -69,6 +74,7 @@ export class ImageState implements LayerState {
       this.setGpr(register.number, register.shift, register.bits, unsigned);
       return undefined;
     }
+    if (register.kind === 'unit') return this.image.setUnit(register.register, unsigned);
     return register.kind === 'control'
       ? this.image.setControl(register.name, unsigned)
       : this.image.setSegment(register.name, register.part, unsigned);

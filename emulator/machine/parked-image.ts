@@ -1,3 +1,4 @@
+import type { UnitRegister } from './unit-registers';
 import type { SegmentName } from '../state/layout';
 import type { ControlName, RegisterImage, SegmentPart, TableName } from './register-image';
 
@@ -31,6 +32,12 @@ export class ParkedImage implements RegisterImage {
   }
   table(name: TableName, part: 'base' | 'limit'): bigint {
     return this.whileActive(() => this.image.table(name, part));
+  }
+  unit(register: UnitRegister): bigint {
+    return this.whileActive(() => this.image.unit(register));
+  }
+  setUnit(register: UnitRegister, value: bigint): string | undefined {
+    return this.whileActive(() => this.image.setUnit(register, value));
   }
   get eptp(): bigint | undefined {
     return this.whileActive(() => this.image.eptp);

@@ -4,6 +4,7 @@ import { BLOCKING } from '../tables/boundary-state';
 import { FIELD, type VmcsFieldName } from '../tables/vmcs-fields';
 import { type ControlKey, controlMask } from '../tables/vmx-controls';
 import { preparePaging, refuseRip } from './register-rules';
+import { readUnitRegister, writeUnitRegister, type UnitRegister } from './unit-registers';
 
 /** Registers that are not general ones. */
 export type ControlName =
@@ -37,6 +38,9 @@ export interface RegisterImage {
   /** As `setControl`. */
   setSegment(name: SegmentName, part: SegmentPart, value: bigint): string | undefined;
   table(name: TableName, part: 'base' | 'limit'): bigint;
+  unit(register: UnitRegister): bigint;
+  /** As `setControl`. */
+  setUnit(register: UnitRegister, value: bigint): string | undefined;
   /** The guest's EPT pointer where EPT is on for it. */
   readonly eptp: bigint | undefined;
 }
@@ -122,6 +126,12 @@ export class RunningImage implements RegisterImage {
     const lower = name === 'GDTR' ? 'gdtr' : 'idtr';
     if (part === 'base') return this.cpu.field(DESCRIPTOR_TABLES[`${lower}Base`]);
     return BigInt(this.cpu.field32(DESCRIPTOR_TABLES[`${lower}Limit`]));
+  }
+  unit(register: UnitRegister): bigint {
+    return readUnitRegister(this.cpu, register);
+  }
+  setUnit(register: UnitRegister, value: bigint): string | undefined {
+    return writeUnitRegister(this.cpu, register, value);
   }
   get eptp(): bigint | undefined {
     return this.cpu.vmx.ept ? this.cpu.vmx.eptp : undefined;
@@ -218,6 +228,12 @@ abstract class RestingImage implements RegisterImage {
     if (field === undefined) return notKept(name);
     this.vmcs.write(FIELD[field], value);
     return undefined;
+  }
+  unit(register: UnitRegister): bigint {
+    return readUnitRegister(this.cpu, register);
+  }
+  setUnit(register: UnitRegister, value: bigint): string | undefined {
+    return writeUnitRegister(this.cpu, register, value);
   }
   abstract segment(name: SegmentName, part: SegmentPart): bigint;
   abstract setSegment(name: SegmentName, part: SegmentPart, value: bigint): string | undefined;

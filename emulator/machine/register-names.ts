@@ -1,11 +1,13 @@
 import { SEGMENT_ORDER, type SegmentName } from '../state/layout';
 import type { ControlName, SegmentPart } from './register-image';
+import { UNIT_REGISTERS, type UnitRegister } from './unit-registers';
 
 /** What a register name means. `shift` and `bits` select a part of a general register. */
 export type RegisterName =
   | { readonly kind: 'gpr'; readonly number: number; readonly shift: 0 | 8; readonly bits: 8 | 16 | 32 | 64 }
   | { readonly kind: 'control'; readonly name: ControlName; readonly bits: 16 | 32 | 64 }
-  | { readonly kind: 'segment'; readonly name: SegmentName; readonly part: SegmentPart };
+  | { readonly kind: 'segment'; readonly name: SegmentName; readonly part: SegmentPart }
+  | { readonly kind: 'unit'; readonly register: UnitRegister; readonly bits: UnitRegister['bits'] };
 
 const LEGACY = ['AX', 'CX', 'DX', 'BX', 'SP', 'BP', 'SI', 'DI'] as const;
 const LOW_BYTES = ['AL', 'CL', 'DL', 'BL', 'SPL', 'BPL', 'SIL', 'DIL'] as const;
@@ -42,6 +44,8 @@ function* names(): Generator<readonly [string, RegisterName]> {
   for (const name of CONTROLS) yield [name, { kind: 'control', name, bits: 64 }];
   yield ['EIP', { kind: 'control', name: 'RIP', bits: 32 }];
   yield ['EFLAGS', { kind: 'control', name: 'RFLAGS', bits: 32 }];
+  for (const register of Object.values<readonly UnitRegister[]>(UNIT_REGISTERS).flat())
+    yield [register.name, { kind: 'unit', register, bits: register.bits }];
   for (const name of SEGMENT_ORDER) {
     yield [name, { kind: 'segment', name, part: 'selector' }];
     for (const part of PARTS) yield [`${name}.${part.toUpperCase()}`, { kind: 'segment', name, part }];

@@ -90,7 +90,9 @@ const sign = (change: (bits: bigint) => bigint): ColdInstruction =>
 export const X87_ARITHMETIC: Readonly<Record<string, ColdInstruction>> = {
   ...Object.fromEntries(
     Object.entries(OPERATIONS).flatMap(([name, operation]) => [
-      ...Object.entries(MEMORY_OPERANDS).map(([suffix, read]) => [`${name}_${suffix}`, withMemory(operation, read)]),
+      ...Object.entries(MEMORY_OPERANDS).map(
+        ([suffix, read]) => [`${name}_${suffix}`, withMemory(operation, read)] as const,
+      ),
       [`${name}_st0`, withRegister(operation, false, false)],
       [`${name}_sti`, withRegister(operation, true, false)],
       [`${name}p`, withRegister(operation, true, true)],

@@ -1,7 +1,7 @@
 import { BINARY32, BINARY64, EXTENDED, type Format } from '../../emulator/float/format';
 import type { InstructionRow } from '../../emulator/tables/instruction-types';
 import type { FloatCase, FloatOutcome } from './host';
-import { operand, Random } from './operands';
+import { operand, type Random } from './operands';
 
 /** Encodings of a row: [RBX + 32] or every ST(i). */
 function encodings(row: InstructionRow, random: Random): readonly number[] {
