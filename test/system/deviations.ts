@@ -45,7 +45,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     guest: 'paging',
     test: 'single step syscall',
     reason:
-      'Processors look at TF as SYSCALL leaves it, so that FMASK keeps the trap out of the kernel (kvm-unit-tests "syscall" holds them to it); Bochs traps by the TF before it.',
+      'Processors look at TF as SYSCALL leaves it, so that FMASK keeps the trap out of the kernel, on which Linux relies; Bochs traps by the TF before it.',
   },
   {
     guest: 'debug',
