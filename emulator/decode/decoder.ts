@@ -240,7 +240,7 @@ export class Decoder {
     // Inverted: R in bit 7 of the second byte, and in the longer form X and B behind it.
     this.rex = (~second >> 5) & (short ? REX_R : REX_R | REX_X | REX_B);
     if (!short && (last & 0x80) !== 0) this.rex |= REX_W;
-    this.vvvv = (~last >> 3) & (long ? 15 : 7);
+    this.vvvv = (~last >> 3) & 15;
     if (!long) this.rex &= REX_W;
     this.vexSlot = VEX_SLOTS[last & 3];
     this.at = at + (short ? 2 : 3);
@@ -416,9 +416,11 @@ export class Decoder {
     if (v === 'none' && w === 'none') return true;
     const { out } = this;
     const low = BigInt.asUintN(32, out.imm);
-    const high = this.mode.codeSize === 64 ? 15n : 7n;
-    const inImmediate = ymm(vex ? Number((low >> 4n) & high) : 0);
-    out.imm = low | (BigInt(extra(v, this.vvvv)) << 32n) | (BigInt(w === 'vector' ? inImmediate : extra(w, 0)) << 48n);
+    // Outside 64-bit mode the highest bit of either is ignored, but of a vvvv that names nothing.
+    const high = this.mode.codeSize === 64 ? 15 : 7;
+    const inImmediate = ymm(vex ? (Number(low) >> 4) & high : 0);
+    out.imm =
+      low | (BigInt(extra(v, this.vvvv & high)) << 32n) | (BigInt(w === 'vector' ? inImmediate : extra(w, 0)) << 48n);
     return true;
   }
 
