@@ -113,6 +113,7 @@ export class CodeCache implements WriteObserver {
   /** Makes the active bank of the inline code map one of `mode`. To be called whenever bank or mode may have changed. */
   enterMode(mode: CodeMode): void {
     this.memory.u64[SCRATCH.ripMask >> 3] = mode.codeSize === 64 ? LONG_RIP : LEGACY_RIP;
+    this.memory.u64[SCRATCH.codeBase >> 3] = mode.csBase;
     const offset = this.memory.u32[SCRATCH.bank >> 2];
     const bank = offset / INLINE_BANK_SIZE;
     if (this.bankModes[bank] === mode.index) return;
@@ -136,7 +137,7 @@ export class CodeCache implements WriteObserver {
     const slot = (codePage.table >> 2) + offset;
     if (this.memory.u32[slot] === 0) this.memory.u32[slot] = this.decodeBlock(codePage, offset, rip);
     this.setRipPage(rip, offset);
-    if (mode.csBase === 0n && mode.csLimit === undefined) this.mapPage(rip, codePage);
+    this.mapPage(linear, codePage);
     return this.memory.u32[slot];
   }
 
@@ -228,10 +229,10 @@ export class CodeCache implements WriteObserver {
     this.memory.u64[PSEUDO.RIP_PAGE >> 3] = rip - BigInt(offset);
   }
 
-  private mapPage(rip: bigint, codePage: CodePage): void {
-    const index = Number((rip >> 12n) & BigInt(INLINE.entries - 1));
+  private mapPage(linear: bigint, codePage: CodePage): void {
+    const index = Number((linear >> 12n) & BigInt(INLINE.entries - 1));
     const entry = INLINE.code + this.memory.u32[SCRATCH.bank >> 2] + index * INLINE.entrySize;
-    this.memory.u64[entry >> 3] = rip & ~0xfffn;
+    this.memory.u64[entry >> 3] = linear & ~0xfffn;
     this.memory.u32[(entry + 8) >> 2] = codePage.table;
   }
 

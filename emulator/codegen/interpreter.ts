@@ -1,30 +1,36 @@
-import { EXIT } from './exits';
+import { ACCESS, EXIT } from './exits';
 import {
   add,
   add32,
   and,
   and32,
+  call,
   callIndirect,
   eq,
   eq32,
+  extendU,
   geS32,
   get,
+  geU,
   i32,
   i64,
   load16U,
+  load32U,
   load64,
   loadI32,
   loadI32From16U,
   ltS32,
   ltU,
+  mul32,
+  ne,
   ne32,
   or32,
   select,
   shl32,
   shrU,
+  sub,
   sub32,
   wrap,
-  xor,
 } from './expr';
 import { HANDLER } from './handlers';
 import { InterpreterContext, type InterpreterFrame } from './interpreter-context';
@@ -34,7 +40,7 @@ import { RECORD, RECORD_SIZE } from '../decode/record';
 import { emitConditionFunction } from '../semantics/flag-emitters';
 import type { Semantic, WarmSemantic } from '../semantics/context';
 import type { Shape } from '../semantics/shape';
-import { FLAGS, INLINE, PSEUDO, RIP, SCRATCH } from '../state/layout';
+import { FLAGS, INLINE, PSEUDO, RIP, SCRATCH, SEGMENT, SEGMENTS, SEGMENT_SIZE } from '../state/layout';
 import { RFLAGS } from '../tables/control-registers';
 import type { MachineMemory } from '../state/memory';
 
@@ -229,22 +235,26 @@ function emitLookup(context: InterpreterContext, frame: InterpreterFrame): void 
   const { f } = context;
   context.begin(NO_SHAPE);
   const rip = get(frame.target);
-  const page = context.hold(and(rip, i64(-4096n)));
+  const linear = context.hold(and(add(rip, load64(i32(0), SCRATCH.codeBase)), load64(i32(0), SCRATCH.ripMask)));
+  const page = context.hold(and(linear, i64(-4096n)));
   const entry = context.variable32();
   f.set(
     entry,
-    add32(and32(wrap(shrU(rip, i64(8))), i32((INLINE.entries - 1) * INLINE.entrySize)), loadI32(i32(0), SCRATCH.bank)),
+    add32(
+      and32(wrap(shrU(linear, i64(8))), i32((INLINE.entries - 1) * INLINE.entrySize)),
+      loadI32(i32(0), SCRATCH.bank),
+    ),
   );
   f.if(eq(page, load64(get(entry), INLINE.code)));
-  f.set(entry, loadI32(add32(loadI32(get(entry), INLINE.code + 8), shl32(and32(wrap(rip), i32(4095)), i32(2)))));
+  f.set(entry, loadI32(add32(loadI32(get(entry), INLINE.code + 8), shl32(and32(wrap(linear), i32(4095)), i32(2)))));
   f.if(get(entry));
   // A branch within the page always comes back to the same block: link it. Across pages translation decides each time.
   f.if(get(frame.link));
-  f.if(ltU(xor(rip, load64(i32(0), PSEUDO.RIP_PAGE)), i64(4096)));
+  f.if(ltU(sub(rip, load64(i32(0), PSEUDO.RIP_PAGE)), i64(4096)));
   f.storeI32(get(frame.link), get(entry));
   f.end();
   f.end();
-  f.store(8, i32(0), page, PSEUDO.RIP_PAGE);
+  f.store(8, i32(0), sub(page, load64(i32(0), SCRATCH.codeBase)), PSEUDO.RIP_PAGE);
   f.set(frame.record, get(entry));
   context.enterBlock();
   f.end();
@@ -279,6 +289,7 @@ function addHelpers(module: ModuleBuilder, imports: Record<keyof InterpreterHost
     body.emit({ kind: 'call', callee, args: passRecord ? [get(record)] : args });
     return index;
   };
+  const slowLinear = wrapper(imports.linear, ['i32', 'i64', 'i32', 'i32'], 'i64');
   const condition = module.addFunction({ params: ['i32', 'i32', 'i64', 'i64', 'i64'], result: 'i32' });
   emitConditionFunction(condition.body);
   return {
@@ -288,10 +299,47 @@ function addHelpers(module: ModuleBuilder, imports: Record<keyof InterpreterHost
     slowStore: wrapper(imports.slowStore, ['i64', 'i64', 'i32'], 'i32'),
     slowModify: wrapper(imports.slowModify, ['i64', 'i32'], 'i32'),
     commitModify: wrapper(imports.commitModify, [], 'i32'),
-    linear: wrapper(imports.linear, ['i32', 'i64', 'i32', 'i32'], 'i64'),
+    linear: addLinear(module, slowLinear),
     cold: wrapper(imports.cold, [], 'i32', true),
     crossing: wrapper(imports.crossing, [], 'i32', true),
   };
+}
+
+/** Segment attributes: S, code, expand-down and unusable; ordinary data has only the first. */
+const ORDINARY_DATA = { mask: 0x1_001c, value: 0x10, writableShift: 1 } as const;
+
+/**
+ * The linear address of an operand in an ordinary data segment, which covers most of what 16- and 32-bit code does; the host sees to the
+ * others and to faults. Same parameters as the host's.
+ */
+function addLinear(module: ModuleBuilder, slow: number): number {
+  const { index, body: f } = module.addFunction({
+    params: ['i32', 'i64', 'i32', 'i32', 'i32', 'i32'],
+    result: 'i64',
+  });
+  const [segment, offset, meta] = [get(0), get(1), get(2)];
+  const at = f.local('i32', mul32(segment, i32(SEGMENT_SIZE)));
+  const writable = f.local(
+    'i32',
+    shl32(ne32(and32(meta, i32(ACCESS.WRITE)), i32(0)), i32(ORDINARY_DATA.writableShift)),
+  );
+  const attributes = and32(loadI32(at, SEGMENTS + SEGMENT.access), or32(i32(ORDINARY_DATA.mask), writable));
+  const last = add(offset, sub(extendU(and32(meta, i32(ACCESS.SIZE_MASK))), i64(1)));
+  f.if(
+    and32(
+      and32(
+        eq32(attributes, or32(i32(ORDINARY_DATA.value), writable)),
+        geU(load32U(at, SEGMENTS + SEGMENT.limit), last),
+      ),
+      ne(load64(i32(0), SCRATCH.ripMask), i64(-1)),
+    ),
+  );
+  f.storeI32(i32(0), i32(0), SCRATCH.status);
+  f.emit(and(add(load64(at, SEGMENTS + SEGMENT.base), offset), i64(0xffff_ffffn)));
+  f.return();
+  f.end();
+  f.emit(call(slow, ...[0, 1, 2, 3, 4, 5].map(get)));
+  return index;
 }
 
 /** Runs decoded records from `record` for at most `budget` instructions; returns an EXIT. */

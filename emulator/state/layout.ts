@@ -293,6 +293,8 @@ export const SCRATCH = {
   status: 0x16_0010,
   /** AND mask of RIP in the current mode: all ones in 64-bit mode, else 32 ones (u64). */
   ripMask: 0x16_0018,
+  /** Linear address of CS offset 0 in the current mode (u64). */
+  codeBase: 0x16_0028,
   /** Nonzero: REP instructions yield after each iteration, as they do when TF is set (u32). */
   oneRepeat: 0x16_0020,
   /** Room for three records: one instruction decoded to be executed alone, its `ea` record, and the end mark behind it. */
