@@ -32,7 +32,9 @@ export interface ChipsetOutputs {
 }
 
 /** Interrupt requests of the devices that have fixed ones. */
-const IRQ = { timer: 0, com1: 4, rtc: 8, acpi: 9 } as const;
+const IRQ = { timer: 0, com1: 4, rtc: 8, acpi: 9, numericError: 13 } as const;
+/** A write ends the request that FERR# made, as on the AT. */
+const NUMERIC_ERROR_CLEAR = 0xf0;
 const DEBUG_CONSOLE = 0xe9;
 /** Power-management control of Bochs and old QEMU. */
 const OLD_PM_CONTROL = 0xb004;
@@ -164,6 +166,11 @@ export class Chipset implements TimedDevice {
     return this.pic.acknowledge();
   }
 
+  /** A processor's FERR#: the request stands until the handler writes port 0xf0. */
+  numericError(): void {
+    this.lines.set(IRQ.numericError, true);
+  }
+
   /** A local APIC has seen the end of a level-triggered interrupt. */
   endOfInterrupt(vector: number): void {
     this.ioApic.endOfInterrupt(vector);
@@ -229,6 +236,11 @@ export class Chipset implements TimedDevice {
       },
     );
     ports.add(0x40, 0x43, pitPorts);
+    const numericError = bytePorts(
+      () => 0xff,
+      () => this.lines.set(IRQ.numericError, false),
+    );
+    ports.add(NUMERIC_ERROR_CLEAR, NUMERIC_ERROR_CLEAR, numericError);
     const keyboardPorts = bytePorts(
       (port) => keyboard.read(port),
       (port, value) => keyboard.write(port, value),

@@ -92,6 +92,11 @@ export class Platform implements PortDevice, InterruptSource, TimedDevice, Physi
 
   // Time
 
+  /** A processor signals an x87 exception by FERR#. */
+  numericError(): void {
+    this.chipset.numericError();
+  }
+
   nextEvent(): bigint | undefined {
     const chipset = this.chipset.nextEvent();
     const apic = this.apics.nextEvent();
