@@ -424,7 +424,7 @@ export class RecordContext implements OperandContext {
     const address = this.hold(linear);
     if (aligned) this.checkAligned(address, bytes);
     const host = this.host(address, bytes, INLINE.store, (at) =>
-      call(this.calls.slowModify, at, i32(ACCESS.WRITE | bytes), this.rp, this.budget),
+      call(this.calls.slowModify, at, i32(ACCESS.WRITE | ACCESS.BLIND | bytes), this.rp, this.budget),
     );
     held.forEach((value, half) => {
       f.storeV128(host, value, half * 16);
