@@ -56,6 +56,10 @@ const MNEMONICS = new Set(INSTRUCTIONS.flatMap((row) => row.mnemonic.toLowerCase
 const NOPS = /^(nop|reservednop|prefetch.*|endbr(32|64)|cldemote|bnd.*|rdssp[dq]|clflush|lfence|mfence|sfence)$/;
 const ALIASES: Readonly<Record<string, string>> = {
   sal: 'shl',
+  pcmpestrm64: 'pcmpestrm',
+  pcmpestri64: 'pcmpestri',
+  vpcmpestrm64: 'vpcmpestrm',
+  vpcmpestri64: 'vpcmpestri',
   wbnoinvd: 'wbinvd',
   getsecq: 'getsec',
   sysretq: 'sysret',
@@ -197,6 +201,9 @@ const operandDifference = (theirs: iced.Instruction, mode: DecodeMode): string =
   return differences.join(' ');
 };
 
+/** Destination, mask and indices of the gather just decoded. */
+const gatherRegisters = (): readonly number[] => [addressAt('d'), addressAt('v'), decoder.decoded.index];
+
 /** Encodings of AVX-512, XOP and 3DNow!, which no modelled processor has. */
 const ABSENT_ENCODINGS: ReadonlySet<iced.EncodingKind> = new Set([
   iced.EncodingKind.EVEX,
@@ -218,6 +225,8 @@ const disagreement = (bytes: Uint8Array, theirs: iced.Instruction, mode: DecodeM
     return `${result.kind}, expected ${name}`;
   }
   const ours = INSTRUCTIONS[decoder.decoded.row].mnemonic;
+  // A gather whose registers are not distinct raises #UD when it executes; iced refuses to decode it.
+  if (name === '(bad)' && ours.includes('GATHER') && new Set(gatherRegisters()).size < 3) return undefined;
   if (!sameMnemonic(ours, name)) return `${ours}, expected ${name}`;
   if (decoder.decoded.length !== theirs.length)
     return `${ours} is ${decoder.decoded.length} bytes, expected ${theirs.length}`;
