@@ -123,9 +123,13 @@ function writeStored(cpu: Processor, { rule, field }: StoredMsr, value: bigint):
       if (cpu.field(field) & FEATURE_CONTROL.locked) refuse();
       break;
     case 'apic-base': {
-      const reserved = 0xffn | 0x200n | ~((1n << BigInt(cpu.model.physicalBits)) - 1n);
-      if (value & reserved || !mayChangeApicMode(cpu.field(field), value)) refuse();
-      break;
+      const old = cpu.field(field);
+      if (!mayChangeApicMode(old, value)) refuse();
+      cpu.setField(field, value);
+      cpu.apicBaseChanged(old, value);
+      // The page moves under every context's inline maps.
+      if (old !== value) cpu.mmu.flushVpid(undefined);
+      return;
     }
     case 'efer':
       writeEfer(cpu, value);
@@ -134,8 +138,6 @@ function writeStored(cpu: Processor, { rule, field }: StoredMsr, value: bigint):
       break;
   }
   cpu.setField(field, value);
-  // The page moves under every context's inline maps.
-  if (rule === 'apic-base') cpu.mmu.flushVpid(undefined);
   if (rule === 'translation') cpu.mmu.contextChanged();
 }
 

@@ -71,7 +71,7 @@ const writableOf = (msr: Msr): bigint | undefined => ('writable' in msr ? msr.wr
 function reservedBitCases(model: CpuModelName): readonly Case[] {
   return [...msrsOf(CPU_MODELS[model]).values()].flatMap((msr): readonly Case[] => {
     const writable = writableOf(msr);
-    if (writable === undefined || msr.index === 0x1b) return [];
+    if (writable === undefined) return [];
     const bits = Array.from({ length: 64 }, (_, bit) => 1n << BigInt(bit));
     return bits
       .filter((bit) => (bit & writable) === 0n)

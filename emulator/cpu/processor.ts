@@ -45,6 +45,8 @@ export class Processor {
   trapSuppressed = false;
   /** FERR#: an x87 exception is pending and CR0.NE is 0. The platform makes IRQ 13 of it. */
   numericError: () => void = () => undefined;
+  /** Tells the local APIC of a write to IA32_APIC_BASE. */
+  apicBaseChanged: (old: bigint, value: bigint) => void = () => undefined;
   /** Signals a performance counter's overflow to the local APIC. */
   performanceInterrupt: () => void = () => undefined;
   /** Instructions of the slice that is executing that the performance counters have counted. */

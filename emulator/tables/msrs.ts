@@ -228,8 +228,14 @@ const GROUPS: readonly MsrGroup[] = [
   ]),
   group('tsc', () => [computed(0x10, 'IA32_TIME_STAMP_COUNTER', 'tsc')]),
   group('tsc_adjust', () => [computed(0x3b, 'IA32_TSC_ADJUST', 'tsc-adjust')]),
-  group('apic', () => [
-    stored(0x1b, 'IA32_APIC_BASE', MSRS.apicBase, ALL, { reset: APIC_BASE.reset, rule: 'apic-base' }),
+  group('apic', (model) => [
+    stored(
+      0x1b,
+      'IA32_APIC_BASE',
+      MSRS.apicBase,
+      APIC_BASE.bootstrap | APIC_BASE.enable | has(model, 'x2apic', APIC_BASE.x2apic) | physicalPages(model),
+      { reset: APIC_BASE.reset, rule: 'apic-base' },
+    ),
   ]),
   group('vmx', () => [
     stored(0x3a, 'IA32_FEATURE_CONTROL', MSRS.featureControl, FEATURE_CONTROL.locked | FEATURE_CONTROL.vmxOutsideSmx, {
