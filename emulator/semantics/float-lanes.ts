@@ -61,7 +61,8 @@ export const FLOAT_LANES: Readonly<Record<FloatSize, FloatLanes>> = {
   8: lanes(8, 'f64x2', 'i64x2', 2 ** -1022, Number.MAX_VALUE),
 };
 
-export const anyOf = (masks: readonly Expr[]): Expr => masks.reduce((a, b) => simd('v128.or', a, b));
+export const anyOf = (masks: readonly Expr[]): Expr =>
+  masks.length === 0 ? V128_ZERO : masks.reduce((a, b) => simd('v128.or', a, b));
 
 const LOWEST: Readonly<Record<FloatSize, readonly number[]>> = {
   4: [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3],
