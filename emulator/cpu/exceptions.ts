@@ -67,6 +67,8 @@ export function combine(first: DeliveredEvent, second: DeliveredEvent): Combinat
 const DR6_BREAK_BITS = 0xe00fn;
 const DR6_BD = 0x2000n;
 const DEBUGCTL_BTF = 2n;
+/** BOUNDARY.pendingDebug: single step. */
+const PENDING_BS = 0x4000;
 
 /** What an exception leaves in registers besides its frame: CR2, DR6. Not done when a VM exit takes its place. */
 function recordFault(cpu: Processor, fault: Fault): void {
@@ -101,6 +103,7 @@ function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, first
     if (failed === undefined) {
       // The shadow of STI or MOV SS was the interrupted instruction's.
       cpu.setField32(BOUNDARY.interruptibility, cpu.field32(BOUNDARY.interruptibility) & ~BLOCKING.SHADOW);
+      forgetSingleStep(cpu);
       return finish(cpu, 'delivered');
     }
     const second = exceptionEvent(failed.vector, failed.errorCode);
@@ -124,6 +127,11 @@ function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, first
 /** Faults resume their instruction with RF set, so that an instruction breakpoint is not met twice. */
 const isFault = ({ type, vector }: DeliveredEvent): boolean =>
   type === EVENT_TYPE.HARDWARE_EXCEPTION && vector !== VECTOR.DB;
+
+/** A single-step trap that waited for the end of MOV SS's shadow is lost with TF; data breakpoints go on waiting. */
+function forgetSingleStep(cpu: Processor): void {
+  cpu.setField32(BOUNDARY.pendingDebug, cpu.field32(BOUNDARY.pendingDebug) & ~PENDING_BS);
+}
 
 const resumeFlag = (cpu: Processor): boolean => (cpu.field32(FLAGS.system) & RFLAGS.RF) !== 0;
 
@@ -250,6 +258,7 @@ export function softwareInterrupt(
   });
   cpu.delivering = undefined;
   cpu.trapSuppressed = true;
+  forgetSingleStep(cpu);
 }
 
 /** Injects an event at VM entry, SDM "Event Injection". CR2, DR6 and the exception bitmap have no part in it. */
