@@ -45,7 +45,7 @@ export const LN2 = 2n * oddPowers(ONE / 3n, 1n);
 /** e^x - 1 for |x| below 1. */
 export const expMinusOne = (x: bigint): bigint => series(x, (term, n) => product(term, x) / (n + 1n));
 
-/** Base-2 logarithm of (1 + z) / (1 - z) for |z| below 1/4. */
+/** Base-2 logarithm of (1 + z) / (1 - z) for |z| up to 1/3. */
 export const log2OfRatio = (z: bigint): bigint => (2n * oddPowers(z, 1n) * ONE) / LN2;
 
 /** For |x| below 1. */

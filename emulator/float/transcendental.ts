@@ -4,7 +4,7 @@ import { pack } from './convert';
 import { EXTENDED } from './format';
 import { roundAndPack } from './round';
 import { bitLength } from './bits';
-import { KIND, type Unpacked } from './unpack';
+import { KIND, unpack, type Unpacked } from './unpack';
 
 /*
  * The x87's transcendental functions of finite, nonzero operands, correctly rounded to the extended format. Special operands are the
@@ -59,7 +59,9 @@ export function logarithm2(env: FloatEnvironment, y: Unpacked, x: Unpacked): big
   if (x.significand === 1n << 63n) {
     // The processor calls every result inexact.
     env.raise(FLOAT_FLAG.PE);
-    return scaledLogarithm(env, y, BigInt(whole) * ONE, true);
+    const bits = scaledLogarithm(env, y, BigInt(whole) * ONE, true);
+    if (unpack(EXTENDED, bits).denormal) env.raise(FLOAT_FLAG.UE);
+    return bits;
   }
   // About the square root of 2: closer to 1 from above or below.
   if (x.significand > 0xb504_f333_f9de_6484n) {
@@ -70,7 +72,7 @@ export function logarithm2(env: FloatEnvironment, y: Unpacked, x: Unpacked): big
   return scaledLogarithm(env, y, BigInt(whole) * ONE + log2OfRatio(z), false);
 }
 
-/** y log2(1 + x) for x above -1. From 1/4 on, where the processor's own result is undefined, 1 + x is rounded. */
+/** y log2(1 + x) for x above -1. From 1/2 on, where the processor's own result is undefined, 1 + x is rounded. */
 export function logarithm2PlusOne(env: FloatEnvironment, y: Unpacked, x: Unpacked): bigint {
   if (x.exponent < TINY) {
     const inverse = ((ONE * ONE) / LN2) >> 128n;
@@ -78,12 +80,12 @@ export function logarithm2PlusOne(env: FloatEnvironment, y: Unpacked, x: Unpacke
     const e = x.exponent + y.exponent - 126 - FRACTION + 128;
     return packNear(env, x.negative !== y.negative, m, e, x.negative);
   }
-  if (x.exponent >= -2) return logarithm2(env, y, plusOne(x));
+  if (x.exponent >= -1) return logarithm2(env, y, plusOne(x));
   const value = fixed(x);
   return scaledLogarithm(env, y, log2OfRatio((value * ONE) / (2n * ONE + value)), false);
 }
 
-/** 1 + x, positive, for x of exponent -2 or more. */
+/** 1 + x, positive, for x of exponent -1 or more. */
 function plusOne(x: Unpacked): Unpacked {
   if (x.exponent > 64) return x;
   const value = (x.negative ? -x.significand : x.significand) * (1n << BigInt(x.exponent + 2)) + (1n << 65n);
