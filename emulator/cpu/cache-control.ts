@@ -25,10 +25,10 @@ const wholeCache =
 /** MOVDIR64B: 64 bytes from memory to the aligned address in a register, in ES, at once. */
 function directStore(cpu: Processor, insn: DecodedRecord): ColdResult {
   const source = operandLinear(cpu, insn, DIRECT_STORE_BYTES, false);
-  const offset = readRegister(cpu, insn.d, insn.addressSize);
-  const target = cpu.mmu.linear(SEG.ES, offset, DIRECT_STORE_BYTES, true, insn.addressSize);
   const parts = Array.from({ length: DIRECT_STORE_BYTES / 8 }, (_, i) => BigInt(i * 8));
   const values = parts.map((at) => cpu.mmu.read(source + at, 8));
+  const offset = readRegister(cpu, insn.d, insn.addressSize);
+  const target = cpu.mmu.linear(SEG.ES, offset, DIRECT_STORE_BYTES, true, insn.addressSize);
   if (target % BigInt(DIRECT_STORE_BYTES) !== 0n) raise(VECTOR.GP, 0);
   cpu.mmu.probeWrite(target, DIRECT_STORE_BYTES);
   parts.forEach((at, i) => cpu.mmu.write(target + at, 8, values[i]));

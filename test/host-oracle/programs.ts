@@ -9,14 +9,14 @@ import { UNDEFINED_FLAGS } from './undefined-flags';
 
 /** Instructions that need a state of their own making, go elsewhere, or whose result may be undefined. */
 const UNFIT =
-  /^(movs|stos|lods|cmps|scas|j.*|call.*|ret.*|loop.*|xlat|enter|leave|cmpxchg.*|bsf|bsr|shld|shrd|bt[src]?|i?div|.*xsave.*|.*xrstor.*|v?p?gather.*|v?maskmov.*)$/;
+  /^(movs|stos|lods|cmps|scas|j.*|call.*|ret.*|loop.*|xlat|enter|leave|cmpxchg.*|bsf|bsr|shld|shrd|bt[src]?|i?div|.*xsave.*|.*xrstor.*|v?p?gather.*|v?mask(mov|load|store).*)$/;
 
 /** Rows a program may hold. */
 export const isFitForPrograms = ({ semantic, mode }: InstructionRow): boolean =>
   mode !== 'legacy' && !UNFIT.test(semantic.key) && !isApproximate(semantic.key);
 
 /** CMP of a register with itself: defines all flags. */
-const DEFINE_FLAGS = [0x48, 0x39, 0xc0] as const;
+export const DEFINE_FLAGS: readonly number[] = [0x48, 0x39, 0xc0];
 
 export const MAX_PROGRAM = 20;
 

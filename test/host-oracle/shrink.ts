@@ -4,6 +4,7 @@ import { compareWithMachine, type Failure } from './compare';
 import { instructionOffsets } from './describe';
 import type { GeneratedCase } from './generate';
 import { runOnHost } from './host';
+import { DEFINE_FLAGS } from './programs';
 
 /** The first candidate that fails as well. */
 function firstFailing(candidates: readonly GeneratedCase[], { path }: Failure): Failure | undefined {
@@ -17,6 +18,8 @@ function firstFailing(candidates: readonly GeneratedCase[], { path }: Failure): 
 }
 
 const NOP = 0x90;
+/** CF, PF, AF, ZF, SF and OF. */
+const ARITHMETIC_FLAGS = 0x8d5;
 
 /** The case with one of its instructions less. */
 function without(generated: GeneratedCase, offsets: readonly number[], index: number): GeneratedCase {
@@ -24,6 +27,13 @@ function without(generated: GeneratedCase, offsets: readonly number[], index: nu
   const code = generated.input.code.slice().fill(NOP, offsets[index], offsets[index + 1]);
   return { ...generated, input: { ...generated.input, code } };
 }
+
+/** Whether an instruction is there to define the flags that the one before it leaves undefined. */
+const definesFlags = (code: Uint8Array, starts: readonly number[], index: number): boolean =>
+  index > 0 &&
+  !isNops(code, starts[index - 1], starts[index]) &&
+  starts[index + 1] - starts[index] === DEFINE_FLAGS.length &&
+  DEFINE_FLAGS.every((byte, i) => code[starts[index] + i] === byte);
 
 const isNops = (code: Uint8Array, from: number, to: number): boolean =>
   code.subarray(from, to).every((byte) => byte === NOP);
@@ -35,7 +45,8 @@ function fewerInstructions(failure: Failure): Failure {
   const offsets = instructionOffsets(input.code);
   const prefixes = offsets.slice(1, -1).map((end) => ({
     ...failure.generated,
-    undefinedFlags: 0,
+    // What follows may be there to define them.
+    undefinedFlags: ARITHMETIC_FLAGS,
     input: { ...input, code: input.code.slice(0, end) },
   }));
   let smallest = firstFailing(prefixes, failure) ?? failure;
@@ -45,7 +56,9 @@ function fewerInstructions(failure: Failure): Failure {
     const candidates = starts
       .slice(0, -1)
       .flatMap((start, i) =>
-        isNops(generated.input.code, start, starts[i + 1]) ? [] : [without(generated, starts, i)],
+        isNops(generated.input.code, start, starts[i + 1]) || definesFlags(generated.input.code, starts, i)
+          ? []
+          : [without(generated, starts, i)],
       );
     const smaller = firstFailing(candidates, smallest);
     again = smaller !== undefined;
