@@ -28,7 +28,7 @@ export type PlainIntercept =
   | 'STR';
 
 /** Instructions that raise #UD in the guest unless a control enables them. */
-export type GuestOptional = 'RDTSCP' | 'INVPCID' | 'WAITPKG';
+export type GuestOptional = 'RDTSCP' | 'INVPCID' | 'WAITPKG' | 'XSAVES';
 
 export interface IoAccess {
   readonly port: number;

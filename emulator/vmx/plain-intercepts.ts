@@ -35,6 +35,8 @@ const ENABLED_BY: Readonly<Record<GuestOptional, ControlKey>> = {
   RDTSCP: 'secondary.ENABLE_RDTSCP',
   INVPCID: 'secondary.ENABLE_INVPCID',
   WAITPKG: 'secondary.ENABLE_USER_WAIT_AND_PAUSE',
+  // Of XRSTORS too. IA32_XSS has no bits, so that neither exits by the XSS-exiting bitmap.
+  XSAVES: 'secondary.ENABLE_XSAVES_XRSTORS',
 };
 
 type DescriptorInstruction = 'SGDT' | 'SIDT' | 'LGDT' | 'LIDT' | 'SLDT' | 'STR' | 'LLDT' | 'LTR';

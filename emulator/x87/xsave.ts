@@ -204,6 +204,7 @@ export const XSAVE_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
   },
   xsaves: (cpu, insn) => {
     requireEnabled(cpu);
+    cpu.vmx.requireEnabled('XSAVES');
     requireCpl0(cpu);
     saveCompacted(cpu, insn, allEnabled(cpu));
     return COLD.NEXT;
@@ -215,6 +216,7 @@ export const XSAVE_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
   },
   xrstors: (cpu, insn) => {
     requireEnabled(cpu);
+    cpu.vmx.requireEnabled('XSAVES');
     requireCpl0(cpu);
     restore(cpu, insn, allEnabled(cpu), true);
     return COLD.NEXT;
