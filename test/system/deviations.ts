@@ -9,7 +9,7 @@ export interface Deviation {
 const RESUME_IN_REPETITION =
   'SDM on RF: a trap between two iterations of a repetition pushes RF = 1, so that an instruction breakpoint is not met again; Bochs pushes 0.';
 const WIDE_BASES =
-  'SDM "CPUID Enumeration of 5-Level Paging" and following: a processor with LA57 checks bases for 57 bits whatever CR4.LA57 is; the Bochs model has none.';
+  'SDM "Canonical Addressing": a processor with LA57 checks bases for 57 bits whatever CR4.LA57 is; the Bochs model has none.';
 const RESUME_OF_DETECTION =
   'SDM on RF: every fault but that of an instruction breakpoint pushes RF = 1, and general detection is one; Bochs pushes 0.';
 
