@@ -3,13 +3,12 @@ import { float, truncateSaturating } from '../codegen/floats';
 import { shuffle, simd, simdLane } from '../codegen/simd';
 import type { OperandContext, WarmSemantic } from './context';
 import { guarded, type Guard } from './float-guard';
-import { FLOAT_LANES, type FloatSize, packedOperands, sourceSplat, writeScalar } from './float-lanes';
+import { fitsSingle, FLOAT_LANES, type FloatSize, packedOperands, sourceSplat, writeScalar } from './float-lanes';
 import type { Shape } from './shape';
 import { sourceScalar, sourceVector, writeVector } from './vectors';
 
 const LOW_QUADWORDS = [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23] as const;
 const HIGH_QUADWORD = [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15] as const;
-const SINGLE_RANGE = { smallest: 2 ** -126, largest: (2 - 2 ** -23) * 2 ** 127 } as const;
 
 const not = (mask: Expr): Expr => simd('v128.not', mask);
 
@@ -169,18 +168,6 @@ const integerToScalar =
 const widening = (source: Expr): Guard => {
   const { denormal, notANumber } = FLOAT_LANES[4];
   return { unusual: [denormal(source), notANumber(source)], rounds: false };
-};
-
-/** Doubles that are singles' size, but for rounding. */
-const fitsSingle = (value: Expr): Expr => {
-  const { op, unary, constant, isZero } = FLOAT_LANES[8];
-  const magnitude = unary('abs', value);
-  const inRange = simd(
-    'v128.and',
-    op('gt', magnitude, constant(SINGLE_RANGE.smallest)),
-    op('le', magnitude, constant(SINGLE_RANGE.largest)),
-  );
-  return simd('v128.or', inRange, isZero(value));
 };
 
 const narrowing = (source: readonly Expr[], results: readonly Expr[]): Guard => ({

@@ -1,5 +1,5 @@
-import type { Expr } from '../codegen/expr';
-import { shuffle, simd, V128_ZERO } from '../codegen/simd';
+import { type Expr, i32 } from '../codegen/expr';
+import { shuffle, simd, v128, V128_ZERO } from '../codegen/simd';
 import type { OperandContext } from './context';
 import { FLOAT_LANES, type FloatSize } from './float-lanes';
 
@@ -43,10 +43,21 @@ export function productError(context: OperandContext, a: Expr, b: Expr, p: Expr)
   return context.holdAs('v128', op('add', middle, op('mul', aLow, bLow)));
 }
 
-/** Elements outside of 2^-exponent to 2^exponent in magnitude, other than zeros. */
+/** Elements outside of 2^-exponent to 2^exponent in magnitude, other than zeros; NaNs are outside. */
 export function outside(size: FloatSize, x: Expr, exponent: number): Expr {
   const { op, unary, constant, isZero } = FLOAT_LANES[size];
   const magnitude = unary('abs', x);
-  const small = simd('v128.andnot', op('lt', magnitude, constant(2 ** -exponent)), isZero(x));
-  return simd('v128.or', small, op('gt', magnitude, constant(2 ** exponent)));
+  const above = op('ge', magnitude, constant(2 ** -exponent));
+  const below = op('le', magnitude, constant(2 ** exponent));
+  return simd('v128.not', simd('v128.or', simd('v128.and', above, below), isZero(x)));
+}
+
+/** A sum of doubles and its error as the sum rounded to odd: what is rounded from that again is rounded but once (Boldo, Melquiond). Held. */
+export function roundedToOdd(context: OperandContext, s: Expr, error: Expr): Expr {
+  const one = v128(1n, 1n);
+  const even = simd('i64x2.eq', simd('v128.and', s, one), V128_ZERO);
+  // One unit in the last place towards the error: up in magnitude where it has the sum's sign.
+  const step = simd('v128.or', simd('i64x2.shr_s', simd('v128.xor', s, error), i32(63)), one);
+  const moves = simd('v128.and', even, nonZero(8, error));
+  return context.holdAs('v128', simd('i64x2.add', s, simd('v128.and', step, moves)));
 }

@@ -55,10 +55,25 @@ const lanes = (
   };
 };
 
+const SMALLEST_SINGLE = 2 ** -126;
+const LARGEST_SINGLE = (2 - 2 ** -23) * 2 ** 127;
+
 /** Elements by their size in bytes. */
 export const FLOAT_LANES: Readonly<Record<FloatSize, FloatLanes>> = {
-  4: lanes(4, 'f32x4', 'i32x4', 2 ** -126, (2 - 2 ** -23) * 2 ** 127),
+  4: lanes(4, 'f32x4', 'i32x4', SMALLEST_SINGLE, LARGEST_SINGLE),
   8: lanes(8, 'f64x2', 'i64x2', 2 ** -1022, Number.MAX_VALUE),
+};
+
+/** Doubles that are zero, or of the size of normal singles so that they neither over- nor underflow when rounded to one. */
+export const fitsSingle = (value: Expr): Expr => {
+  const { op, unary, constant, isZero } = FLOAT_LANES[8];
+  const magnitude = unary('abs', value);
+  const inRange = simd(
+    'v128.and',
+    op('gt', magnitude, constant(SMALLEST_SINGLE)),
+    op('le', magnitude, constant(LARGEST_SINGLE)),
+  );
+  return simd('v128.or', inRange, isZero(value));
 };
 
 export const anyOf = (masks: readonly Expr[]): Expr =>
@@ -85,9 +100,12 @@ export function sourceSplat(context: OperandContext, shape: Shape, size: FloatSi
   return context.holdAs('v128', splat);
 }
 
+/** A vector with its lowest element replaced. */
+export const mergeLowest = (size: FloatSize, into: Expr, value: Expr): Expr => shuffle(into, value, MERGED[size]);
+
 /** Writes an element into the first source's lowest, to the destination. */
 export function writeScalar(context: OperandContext, shape: Shape, size: FloatSize, value: Expr): void {
-  writeVector(context, shape, [shuffle(context.vector(firstSource(shape)), value, MERGED[size])]);
+  writeVector(context, shape, [mergeLowest(size, context.vector(firstSource(shape)), value)]);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { InstructionRow } from '../instruction-types';
-import { FLOAT_ARITHMETIC_ROWS } from './float-arithmetic';
+import { FLOAT_ARITHMETIC_ROWS, FUSED_MULTIPLY_ADD_ROWS } from './float-arithmetic';
 import { FLOAT_CONVERSION_ROWS } from './float-conversions';
 import { FLOAT_MOVE_ROWS } from './float-moves';
 
@@ -8,4 +8,5 @@ export const FLOATING_POINT_ROWS: readonly InstructionRow[] = [
   ...FLOAT_MOVE_ROWS,
   ...FLOAT_ARITHMETIC_ROWS,
   ...FLOAT_CONVERSION_ROWS,
+  ...FUSED_MULTIPLY_ADD_ROWS,
 ];
