@@ -82,11 +82,13 @@ export class Draft {
     }
     // The XSAVE header of an image at the area's start.
     area.fill(0, 512, 576);
-    area[512] = random.oneIn(20) ? random.below(256) : random.below(8);
+    area[512] = random.below(8);
     if (random.oneIn(3)) {
-      area[520] = random.oneIn(20) ? random.below(256) : 7;
+      area[520] = 7;
       area[527] = 0x80;
     }
+    // Bit 62 is no component's, whatever components the host has.
+    if (random.oneIn(20)) area[random.pick([519, 527])] |= 0x40;
     if (random.oneIn(30)) area[528 + random.below(48)] = 1;
   }
 }
