@@ -4,7 +4,16 @@ import { RECORD, RECORD_SIZE } from '../decode/record';
 import { endsBlock } from '../decode/shapes';
 import type { CpuFeature } from '../tables/cpuid-features';
 import { INSTRUCTIONS } from '../tables/instructions';
-import { CODE_CACHE, EMPTY_TAG, INLINE, INLINE_BANK_SIZE, PSEUDO, RAM_BASE, SCRATCH } from '../state/layout';
+import {
+  CODE_CACHE,
+  EMPTY_TAG,
+  INLINE,
+  INLINE_BANK_SIZE,
+  inlineOffset,
+  PSEUDO,
+  RAM_BASE,
+  SCRATCH,
+} from '../state/layout';
 import { type MachineMemory, PAGE, type WriteObserver } from '../state/memory';
 import { HANDLER } from './handlers';
 
@@ -230,8 +239,7 @@ export class CodeCache implements WriteObserver {
   }
 
   private mapPage(linear: bigint, codePage: CodePage): void {
-    const index = Number((linear >> 12n) & BigInt(INLINE.entries - 1));
-    const entry = INLINE.code + this.memory.u32[SCRATCH.bank >> 2] + index * INLINE.entrySize;
+    const entry = INLINE.code + this.memory.u32[SCRATCH.bank >> 2] + inlineOffset(Number(linear & 0xffff_ffffn));
     this.memory.u64[entry >> 3] = linear & ~0xfffn;
     this.memory.u32[(entry + 8) >> 2] = codePage.table;
   }

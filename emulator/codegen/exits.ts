@@ -18,6 +18,8 @@ export const EXIT = {
   REPEAT: 7,
   /** The end mark of a single-step. */
   STEPPED: 8,
+  /** Continue at RIP, which cold code has set; never returned to the outer loop. */
+  RESUME: 9,
 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 

@@ -16,5 +16,7 @@ export const HANDLER = {
   LIMIT: 6,
   /** The instruction needs a unit that is not available: #NM. */
   UNAVAILABLE: 7,
-  FIRST: 8,
+  /** Goes on at RIP, if the inline maps know the block there. */
+  RESUME: 8,
+  FIRST: 9,
 } as const;

@@ -41,6 +41,8 @@ export interface InterpreterFrame extends HandlerFrame {
   readonly repeats: number;
   readonly dispatch: Label;
   readonly lookup: Label;
+  /** Looks up RIP. */
+  readonly resume: Label;
 }
 
 /** SEGMENT_ORDER index of CS. */
@@ -146,6 +148,11 @@ export class InterpreterContext extends RecordContext implements EmitContext {
   mark(code: number): void {
     this.f.set(this.frame.code, i32(code));
     this.leaveBefore(RECORD.offset);
+    this.ended = true;
+  }
+  /** Goes on at RIP. */
+  resume(): void {
+    this.f.br(this.frame.resume);
     this.ended = true;
   }
   /** The instruction cannot be fetched whole. */

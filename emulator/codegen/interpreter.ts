@@ -27,7 +27,6 @@ import {
   or32,
   select,
   shl32,
-  shrU,
   sub,
   sub32,
   wrap,
@@ -52,6 +51,7 @@ export interface InterpreterHost {
   commitModify(): number;
   linear(segment: number, offset: bigint, meta: number, addressSize: number): bigint;
   cold(record: number): number;
+  fault(record: number): number;
   crossing(record: number): number;
 }
 
@@ -80,6 +80,7 @@ export function generateInterpreter({ shapes, firstWarm, hot, warm }: Interprete
     commitModify: module.importFunction('commitModify', { params: [], result: 'i32' }),
     linear: module.importFunction('linear', { params: ['i32', 'i64', 'i32', 'i32'], result: 'i64' }),
     cold: module.importFunction('cold', { params: ['i32'], result: 'i32' }),
+    fault: module.importFunction('fault', { params: ['i32'], result: 'i32' }),
     crossing: module.importFunction('crossing', { params: ['i32'], result: 'i32' }),
   };
   const calls = addHelpers(module, imports);
@@ -94,10 +95,13 @@ export function generateInterpreter({ shapes, firstWarm, hot, warm }: Interprete
   f.set(repeats, select(i32(1), i32(REPEATS_PER_RUN), or32(trap, loadI32(i32(0), SCRATCH.oneRepeat))));
 
   const exit = f.block();
-  const fault = f.block();
   const dispatch = f.loop();
   const lookup = f.block();
-  const frame: InterpreterFrame = { record: 0, budget: 1, code, target, link, repeats, dispatch, lookup, exit, fault };
+  const resume = f.block();
+  const left = f.block();
+  const fault = f.block();
+  const labelled = { dispatch, lookup, resume, left, exit, fault };
+  const frame: InterpreterFrame = { record: 0, budget: 1, code, target, link, repeats, ...labelled };
   const context = new InterpreterContext(f, calls, frame);
 
   const count = HANDLER.FIRST + firstWarm;
@@ -119,12 +123,17 @@ export function generateInterpreter({ shapes, firstWarm, hot, warm }: Interprete
   }
   f.end(); // outOfLine
   emitWarmCall(module, context, frame, count);
+  f.end(); // fault
+  f.set(code, call(calls.fault, get(frame.record), get(frame.budget)));
+  f.set(frame.budget, loadI32(i32(0), SCRATCH.budget));
+  f.end(); // left
+  f.brIf(exit, ne32(get(code), i32(EXIT.RESUME)));
+  f.end(); // resume
+  f.set(target, load64(i32(0), RIP));
+  f.set(link, i32(0));
   f.end(); // lookup
   emitLookup(context, frame);
   f.end(); // dispatch
-  f.end(); // fault
-  f.set(frame.budget, sub32(get(frame.budget), loadI32From16U(get(frame.record), RECORD.before)));
-  f.set(code, i32(EXIT.FAULT));
   f.end(); // exit
   f.storeI32(i32(0), get(frame.budget), SCRATCH.budget);
   f.emit(get(code));
@@ -145,7 +154,7 @@ function addWarmHandler(
   const code = f.newLocal('i32');
   const fault = f.block();
   const exit = f.block();
-  const frame: HandlerFrame = { record: 0, budget: 1, code, exit, fault };
+  const frame: HandlerFrame = { record: 0, budget: 1, code, exit, left: exit, fault };
   const context = new RecordContext(f, calls, frame);
   context.begin(shape);
   const semantic = warm[shape.semantic];
@@ -176,7 +185,7 @@ function emitWarmCall(
   f.brIf(frame.fault, eq32(get(frame.code), i32(WARM.FAULT)));
   f.if(ne32(get(frame.code), i32(WARM.BORROW)));
   f.set(frame.budget, loadI32(i32(0), SCRATCH.budget));
-  f.br(frame.exit);
+  f.br(frame.left);
   f.end();
   f.if(geS32(get(frame.budget), i32(0)));
   f.set(frame.budget, sub32(get(frame.budget), i32(BUDGET_BORROW)));
@@ -224,6 +233,9 @@ function emitMark(context: InterpreterContext, handler: number): void {
     case HANDLER.END:
       context.endOfBlock();
       break;
+    case HANDLER.RESUME:
+      context.resume();
+      break;
     default:
       context.crossing();
   }
@@ -238,13 +250,7 @@ function emitLookup(context: InterpreterContext, frame: InterpreterFrame): void 
   const linear = context.hold(and(add(rip, load64(i32(0), SCRATCH.codeBase)), load64(i32(0), SCRATCH.ripMask)));
   const page = context.hold(and(linear, i64(-4096n)));
   const entry = context.variable32();
-  f.set(
-    entry,
-    add32(
-      and32(wrap(shrU(linear, i64(8))), i32((INLINE.entries - 1) * INLINE.entrySize)),
-      loadI32(i32(0), SCRATCH.bank),
-    ),
-  );
+  f.set(entry, add32(context.inlineOffset(linear), loadI32(i32(0), SCRATCH.bank)));
   f.if(eq(page, load64(get(entry), INLINE.code)));
   f.set(entry, loadI32(add32(loadI32(get(entry), INLINE.code + 8), shl32(and32(wrap(linear), i32(4095)), i32(2)))));
   f.if(get(entry));
@@ -301,6 +307,7 @@ function addHelpers(module: ModuleBuilder, imports: Record<keyof InterpreterHost
     commitModify: wrapper(imports.commitModify, [], 'i32'),
     linear: addLinear(module, slowLinear),
     cold: wrapper(imports.cold, [], 'i32', true),
+    fault: wrapper(imports.fault, [], 'i32', true),
     crossing: wrapper(imports.crossing, [], 'i32', true),
   };
 }
@@ -359,6 +366,7 @@ export function instantiateInterpreter(
       commitModify: () => host.commitModify(),
       linear: (segment: number, offset: bigint, meta: number, size: number) => host.linear(segment, offset, meta, size),
       cold: (record: number) => host.cold(record),
+      fault: (record: number) => host.fault(record),
       crossing: (record: number) => host.crossing(record),
     },
   });

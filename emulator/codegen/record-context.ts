@@ -67,6 +67,8 @@ export interface InterpreterCalls {
   readonly commitModify: number;
   /** (record i32, budget i32) -> EXIT, NONE to go on. */
   readonly cold: number;
+  /** (record i32, budget i32) -> EXIT: the instruction did not retire and PENDING is set; RESUME once that has been delivered. */
+  readonly fault: number;
   /** (segment i32, offset i64, meta i32, addressSize i32, record i32, budget i32) -> linear address; status in SCRATCH.status. */
   readonly linear: number;
   /** (record i32, budget i32): RIP, budget and record to memory. */
@@ -84,6 +86,8 @@ export interface HandlerFrame {
   readonly code: number;
   /** Leaves with `code`. */
   readonly exit: Label;
+  /** The same, if it is not RESUME. */
+  readonly left: Label;
   /** The instruction did not retire and PENDING is set. */
   readonly fault: Label;
 }
@@ -241,9 +245,12 @@ export class RecordContext implements OperandContext {
     f.end();
     return entry;
   }
+  /** As `inlineOffset` of the layout computes it. */
+  inlineOffset(address: Expr): Expr {
+    return and32(wrap(shrU(address, i64(8))), i32((INLINE.entries - 1) * INLINE.entrySize));
+  }
   private entryOf(address: Expr): Expr {
-    const index = and32(wrap(shrU(address, i64(8))), i32((INLINE.entries - 1) * INLINE.entrySize));
-    return add32(index, loadI32(i32(0), SCRATCH.bank));
+    return add32(this.inlineOffset(address), loadI32(i32(0), SCRATCH.bank));
   }
 
   load(size: Size, signed: boolean, linear: Expr, access = 0): Expr {
@@ -344,7 +351,7 @@ export class RecordContext implements OperandContext {
     f.set(frame.code, call(this.calls.cold, this.rp, this.budget));
     f.if(get(frame.code));
     f.set(frame.budget, loadI32(i32(0), SCRATCH.budget));
-    f.br(frame.exit);
+    f.br(frame.left);
     f.end();
   }
 

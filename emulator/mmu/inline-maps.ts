@@ -1,4 +1,4 @@
-import { INLINE, INLINE_BANK_SIZE, RAM_BASE, SCRATCH } from '../state/layout';
+import { INLINE, INLINE_BANK_SIZE, inlineOffset, RAM_BASE, SCRATCH } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
 
 /** What distinguishes the translations of one bank from those of another. */
@@ -17,7 +17,7 @@ interface Bank {
   count: number;
 }
 
-const MAX_TOUCHED = 512;
+const MAX_TOUCHED = 1024;
 const EMPTY = 0xffff_ffff;
 const MAPS = [INLINE.load, INLINE.store, INLINE.code] as const;
 
@@ -91,22 +91,17 @@ export class InlineMaps {
     this.memory.u32[SCRATCH.bank >> 2] = number * INLINE_BANK_SIZE;
   }
 
-  /** Byte offset of a linear page's entry in a bank. */
-  private offsetOf(low: number): number {
-    return ((low >>> 12) & (INLINE.entries - 1)) * INLINE.entrySize;
-  }
-
   /** Notes that an entry of the active bank is about to be used. */
   touch(low: number): void {
     const bank = this.banks[this.active];
-    if (bank.count < MAX_TOUCHED) bank.touched[bank.count++] = this.offsetOf(low);
+    if (bank.count < MAX_TOUCHED) bank.touched[bank.count++] = inlineOffset(low);
     else bank.count = MAX_TOUCHED + 1;
   }
 
   /** @param physicalPage physical address of a page in RAM */
   fill(map: typeof INLINE.load | typeof INLINE.store, low: number, high: number, physicalPage: number): void {
     const { u32 } = this.memory;
-    const at = (map + this.active * INLINE_BANK_SIZE + this.offsetOf(low)) >> 2;
+    const at = (map + this.active * INLINE_BANK_SIZE + inlineOffset(low)) >> 2;
     const page = (low & ~0xfff) >>> 0;
     u32[at] = page;
     u32[at + 1] = high;
@@ -152,7 +147,7 @@ export class InlineMaps {
   /** Drops one linear page from all banks: by its low word alone, as the high one may hold what LAM masks. */
   dropLinear(low: number): void {
     const { u32 } = this.memory;
-    const offset = this.offsetOf(low);
+    const offset = inlineOffset(low);
     for (const map of MAPS) {
       for (let i = 0; i < INLINE.banks; i++) {
         const at = (map + i * INLINE_BANK_SIZE + offset) >> 2;

@@ -266,43 +266,45 @@ export const STATE_END = TLB_STATE + MAX_PROCESSORS * TLB_STATE_SIZE;
  * A bank belongs to one translation context (CR3, PCID, VPID, EPTP, user or supervisor, WP, ...).
  */
 export const INLINE = {
-  banks: 8,
-  entries: 1024,
+  banks: 16,
+  entries: 4096,
   entrySize: 16,
   load: 0x10_0000,
-  store: 0x12_0000,
-  code: 0x14_0000,
+  store: 0x20_0000,
+  code: 0x30_0000,
 } as const;
 export const INLINE_BANK_SIZE = INLINE.entries * INLINE.entrySize;
+/** Byte offset of a linear address's entry in a bank. */
+export const inlineOffset = (low: number): number => ((low >>> 12) & (INLINE.entries - 1)) * INLINE.entrySize;
 /** Never equal to a page-aligned address. */
 export const EMPTY_TAG = 0xffff_ffff_ffff_ffffn;
 
 /** Interpreter scratch. */
 export const SCRATCH = {
   /** Offset of the active bank inside each inline map: bank number x INLINE_BANK_SIZE (u32). */
-  bank: 0x16_0000,
+  bank: 0x40_0000,
   /** Instruction budget left, valid when the interpreter has called out or left (i32). */
-  budget: 0x16_0004,
+  budget: 0x40_0004,
   /** Record that was executing when the interpreter called out or left (u32). */
-  record: 0x16_0008,
+  record: 0x40_0008,
   /** 64-byte buffer a slow access goes through when it has no single host address. */
-  bounce: 0x16_0040,
+  bounce: 0x40_0040,
   /** The source operand of a vector instruction on its way to the instruction's assist (32 bytes). */
-  source: 0x16_0080,
+  source: 0x40_0080,
   /** Nonzero when the last `linear` call faulted (i32). */
-  status: 0x16_0010,
+  status: 0x40_0010,
   /** AND mask of RIP in the current mode: all ones in 64-bit mode, else 32 ones (u64). */
-  ripMask: 0x16_0018,
+  ripMask: 0x40_0018,
   /** Linear address of CS offset 0 in the current mode (u64). */
-  codeBase: 0x16_0028,
+  codeBase: 0x40_0028,
   /** Nonzero: REP instructions yield after each iteration, as they do when TF is set (u32). */
-  oneRepeat: 0x16_0020,
+  oneRepeat: 0x40_0020,
   /** Room for three records: one instruction decoded to be executed alone, its `ea` record, and the end mark behind it. */
-  single: 0x16_0100,
+  single: 0x40_0100,
 } as const;
 
 /** Code pages and decoded records are allocated upwards from here, and all dropped when it is full. */
-export const CODE_CACHE = 0x20_0000;
+export const CODE_CACHE = 0x48_0000;
 export const RAM_BASE = 0x800_0000;
 
 /** Largest guest RAM: what is left of 4 GiB, rounded down to a friendly figure. */
