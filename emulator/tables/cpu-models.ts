@@ -14,6 +14,7 @@ export const IMPLEMENTED: ReadonlySet<CpuFeature> = new Set(
     vme umip de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36
     vmx cx16 x2apic tsc_deadline fpu fdp_excptn_only fcs_fds_deprecated fxsr xsave xsaveopt xsavec xsaves xgetbv1
     fsgsbase tsc_adjust smep smap pcid invpcid la57 pku pks lam
+    mmx sse sse2 sse3 ssse3 sse4.1 sse4.2 avx avx2 f16c fma
     popcnt lzcnt bmi1 bmi2 adx movbe aes pclmulqdq sha vaes vpclmulqdq
     lahf syscall nx pdpe1gb rdtscp lm invariant_tsc
   `),
