@@ -6,7 +6,7 @@ import { isNaN, type Unpacked } from '../float/unpack';
 import { MEMORY_OPERANDS, unpackInteger } from './arithmetic';
 import { fromDecimal, packedIndefinite, toDecimal } from './decimal';
 import { INDEFINITE, type Fpu } from './fpu';
-import { address, notWaiting, readOperand, waiting, writeOperand } from './operands';
+import { notWaiting, readOperand, waiting, writeOperand } from './operands';
 
 /** Denormals and signalling NaNs are met on the way in; an unmasked denormal does not keep the number from being loaded. */
 function loadNumber(fpu: Fpu, read: (fpu: Fpu) => Unpacked): void {
@@ -40,9 +40,8 @@ const store = (
     if (missing) env.raise(FLOAT_FLAG.IE);
     const value = missing ? indefinite : compute(fpu);
     const stores = (env.unmasked & ~FLOAT_FLAG.PE) === 0;
-    // The memory operand may fault: until it is written nothing else changes.
+    // The memory operand may fault: until it is written nothing else changes. Where nothing is stored, it does not.
     if (stores) writeOperand(fpu, size, value);
-    else fpu.cpu.mmu.probeWrite(address(fpu, size, true), size);
     fpu.begin();
     if (missing) fpu.underflow();
     else fpu.settle();

@@ -42,6 +42,8 @@ function comparable(outcome: Outcome, host: Outcome, { undefinedFlags, rows }: G
   // XRSTOR may have loaded some components when another turns out to be invalid.
   if (host.vector === VECTOR_GP && rows.at(-1)?.semantic.key.includes('rstor') === true)
     state.fill(0, STATE.mxcsr, STATE.crossing);
+  // An 80-bit store may have written one of its two parts when the other faults.
+  if (host.vector === VECTOR_PF && rows.at(-1)?.operands[0] === 'Mt') state.fill(0, STATE.crossing);
   // Processors may have pushed the return address when a CALL's target turns out not to be canonical.
   if (host.vector === VECTOR_GP && rows.at(-1)?.mnemonic === 'CALL') state.fill(0, STATE.crossing);
   const view = viewOf(state);
