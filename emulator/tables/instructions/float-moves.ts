@@ -148,10 +148,10 @@ export const FLOAT_MOVE_ROWS: readonly InstructionRow[] = [
   ...avx(BOTH, '0F38', 'W0', '0E', 'VTESTPS', 'Vx Wx', 'vtestps'),
   ...avx(BOTH, '0F38', 'W0', '0F', 'VTESTPD', 'Vx Wx', 'vtestpd'),
 
-  ...masked('2C', 'VMASKMOVPS', 'Vx Hx Mx', 'vmaskmovps'),
-  ...masked('2D', 'VMASKMOVPD', 'Vx Hx Mx', 'vmaskmovpd'),
-  ...masked('2E', 'VMASKMOVPS', 'Mx Hx Vx', 'vmaskmovps_store'),
-  ...masked('2F', 'VMASKMOVPD', 'Mx Hx Vx', 'vmaskmovpd_store'),
+  ...masked('2C', 'VMASKMOVPS', 'Vx Hx Mx', 'vmaskload4'),
+  ...masked('2D', 'VMASKMOVPD', 'Vx Hx Mx', 'vmaskload8'),
+  ...masked('2E', 'VMASKMOVPS', 'Mx Hx Vx', 'vmaskstore4'),
+  ...masked('2F', 'VMASKMOVPD', 'Mx Hx Vx', 'vmaskstore8'),
 
   cold('VEX.128.NP.0F.WIG 77', 'VZEROUPPER', '', '-', 'vzeroupper', { unit: 'avx', feature: 'avx' }),
   cold('VEX.256.NP.0F.WIG 77', 'VZEROALL', '', '-', 'vzeroall', { unit: 'avx', feature: 'avx' }),
