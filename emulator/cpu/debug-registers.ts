@@ -46,6 +46,11 @@ export class DebugRegisters implements LinearWatch {
 
   constructor(private readonly cpu: Processor) {}
 
+  /** Nothing is enabled, and nothing was when `sync` last looked. */
+  get isOff(): boolean {
+    return this.seenProcessor < 0 && (this.cpu.field32(DR7) & ENABLES) === 0;
+  }
+
   /** Whether an instruction breakpoint is enabled. */
   get hasCode(): boolean {
     return this.code.length > 0;

@@ -1,9 +1,9 @@
 import type { FaultStep } from '../api';
-import { FLAGS, BOUNDARY, CONTROL, MSRS } from '../state/layout';
+import { FLAGS, BOUNDARY, CONTROL, MSRS, PENDING } from '../state/layout';
 import { ACTIVITY, BLOCKING } from '../tables/boundary-state';
 import { RFLAGS } from '../tables/control-registers';
 import { EVENT_TYPE } from '../tables/interruption-info';
-import { GuestFault, TransitionMade, VECTOR } from './faults';
+import { GuestFault, PENDING_KIND, TransitionMade, VECTOR } from './faults';
 import { deliverThroughGate } from './gates';
 import type { Processor } from './processor';
 
@@ -209,6 +209,16 @@ export function deliverException(cpu: Processor, fault: Fault): Delivery {
   // General detection is the one #DB that is a fault of an instruction to be executed again.
   const resume = vector === VECTOR.DB && (address & DR6_BD) !== 0n ? true : undefined;
   return deliver(cpu, exceptionEvent(vector, errorCode), cpu.rip, resume);
+}
+
+/** Delivers the exception that PENDING describes. */
+export function deliverPending(cpu: Processor): Delivery {
+  cpu.setField32(PENDING.kind, PENDING_KIND.NONE);
+  return deliverException(cpu, {
+    vector: cpu.field32(PENDING.vector),
+    errorCode: cpu.field32(PENDING.hasErrorCode) === 0 ? undefined : cpu.field32(PENDING.errorCode),
+    address: cpu.field(PENDING.address),
+  });
 }
 
 /** Delivers an acknowledged external interrupt. */

@@ -1,8 +1,11 @@
 import { EXIT } from '../codegen/exits';
 import { HANDLER } from '../codegen/handlers';
 import type { InterpreterHost } from '../codegen/interpreter';
+import { needsBoundary, needsSingleStep } from '../cpu/boundary';
 import { COLD, type ColdInstruction } from '../cpu/cold';
+import { deliverPending } from '../cpu/exceptions';
 import { GuestFault, PENDING_KIND, REDO_ALONE, TRANSITION_MADE, VECTOR } from '../cpu/faults';
+import { isCounting } from '../cpu/pmu';
 import { type Processor, SEG } from '../cpu/processor';
 import { DecodedRecord } from '../decode/decoded-record';
 import { RECORD, RECORD_SIZE } from '../decode/record';
@@ -19,6 +22,8 @@ export interface HostParts {
   boundaryChanged(): boolean;
   /** See `CodeCache.crossingHolds`. */
   crossingHolds(record: number): boolean;
+  /** Prepares the code cache for the mode the processor is in. */
+  enterMode(): void;
 }
 
 /** Answers what generated code calls out for, and turns thrown faults into statuses. */
@@ -27,6 +32,9 @@ export class Host implements InterpreterHost {
   /** Record whose handler is LEAVE for now, and the handler it has. */
   private patched = 0;
   private patchedHandler = 0;
+  private mayResume = false;
+  /** SCRATCH.budget when the interpreter was last sent on. */
+  private resumedAt = -1;
 
   constructor(private readonly parts: HostParts) {
     this.insn = new DecodedRecord(parts.cpu.memory.view);
@@ -91,6 +99,44 @@ export class Host implements InterpreterHost {
     }
   }
 
+  /** The interpreter is about to be entered; `freely`: where an instruction changes more than RIP, it may go on by itself. */
+  begin(freely: boolean): void {
+    this.mayResume = freely && !isCounting(this.parts.cpu) && this.parts.cpu.debug.isOff;
+    this.resumedAt = -1;
+  }
+
+  fault(record: number): number {
+    const before = this.parts.cpu.memory.u16[(record + RECORD.before) >> 1];
+    return this.afterFault(before);
+  }
+
+  /** An instruction that `before` others of its block precede did not retire: delivers the exception if that needs nobody else. */
+  private afterFault(before: number): number {
+    const { cpu } = this.parts;
+    const { i32 } = cpu.memory;
+    if (!this.mayResume || i32[SCRATCH.budget >> 2] < 0 || cpu.field32(PENDING.kind) === PENDING_KIND.REDO) {
+      this.spend(before);
+      return EXIT.FAULT;
+    }
+    if (cpu.field32(PENDING.kind) === PENDING_KIND.EXCEPTION) deliverPending(cpu);
+    else cpu.setField32(PENDING.kind, PENDING_KIND.NONE);
+    this.spend(before);
+    return this.resumption(EXIT.FAULT);
+  }
+
+  /** RESUME if nothing but the instruction at RIP is due; else `exit`. */
+  private resumption(exit: number): number {
+    const { cpu } = this.parts;
+    if (!this.mayResume || this.parts.boundaryChanged() || needsBoundary(cpu) || cpu.yielding) return exit;
+    if (!cpu.debug.isOff || isCounting(cpu) || needsSingleStep(cpu)) return exit;
+    const budget = cpu.memory.i32[SCRATCH.budget >> 2];
+    // Where nothing retires the outer loop has to notice.
+    if (budget === this.resumedAt) return exit;
+    this.resumedAt = budget;
+    this.parts.enterMode();
+    return EXIT.RESUME;
+  }
+
   cold(record: number): number {
     const { debug } = this.parts.cpu;
     // What a cold instruction has done cannot be taken back.
@@ -116,19 +162,18 @@ export class Host implements InterpreterHost {
           cpu.rip = cpu.nextRipOf(insn);
           break;
         case COLD.JUMPED:
-          break;
+          this.spend(insn.before + 1);
+          return this.resumption(EXIT.EVENT);
         case COLD.REPEAT:
           this.spend(insn.before);
           return EXIT.REPEAT;
         case COLD.EXITED:
           cpu.setField32(PENDING.kind, PENDING_KIND.TRANSITION);
-          this.spend(insn.before);
-          return EXIT.FAULT;
+          return this.afterFault(insn.before);
       }
     } catch (thrown) {
       this.noteFault(thrown);
-      this.spend(insn.before);
-      return EXIT.FAULT;
+      return this.afterFault(insn.before);
     }
     this.spend(insn.before + 1);
     return EXIT.EVENT;

@@ -122,8 +122,9 @@ class EmulatedMachine implements LoadableMachine {
       cpu,
       access: this.access,
       cold: COLD_BY_ROW,
-      boundaryChanged: () => this.platform.changed,
+      boundaryChanged: () => this.platform.changed || this.vmx.log.stopRequested,
       crossingHolds: (record) => this.code.crossingHolds(record, this.runner.mode),
+      enterMode: () => this.code.enterMode(this.runner.mode),
     });
     interpreterModule ??= new WebAssembly.Module(
       generateInterpreter({ shapes: SHAPES, firstWarm: FIRST_WARM_SHAPE, hot: SEMANTICS, warm: WARM_SEMANTICS }),

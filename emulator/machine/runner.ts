@@ -11,7 +11,7 @@ import {
   needsSingleStep,
   resumeRepetition,
 } from '../cpu/boundary';
-import { deliverException } from '../cpu/exceptions';
+import { deliverException, deliverPending } from '../cpu/exceptions';
 import { PENDING_KIND, VECTOR } from '../cpu/faults';
 import { countRetired, countsBranches, instructionsToOverflow, isCounting } from '../cpu/pmu';
 import type { Processor } from '../cpu/processor';
@@ -78,6 +78,9 @@ export class Runner {
 
   constructor(private readonly parts: RunnerParts) {
     this.cpu = parts.cpu;
+    const { view, u8 } = this.cpu.memory;
+    u8.fill(0, SCRATCH.resume, SCRATCH.resume + RECORD_SIZE);
+    view.setUint16(SCRATCH.resume + RECORD.handler, HANDLER.RESUME, true);
   }
 
   /** Code mode of the processor as it stands. */
@@ -271,24 +274,30 @@ export class Runner {
     // A block has no branch but its last instruction.
     const byBlock = countsBranches(cpu);
     let left = budget;
+    // Most often the inline maps know the block at RIP.
+    let known = !byBlock;
     for (let rounds = 0; left > 0 && rounds < PATIENCE; rounds++) {
       const before = left;
-      const record = this.find((mode) => parts.code.lookup(cpu.rip, mode));
-      if (record === undefined) {
-        // A breakpoint on an instruction that cannot be fetched comes before the fault.
-        if (cpu.field32(PENDING.kind) === PENDING_KIND.EXCEPTION && this.atBreakpoint()) {
-          cpu.setField32(PENDING.kind, PENDING_KIND.NONE);
-          return this.breakpointStop();
+      if (known) {
+        parts.code.enterMode(this.mode);
+        left -= this.interpret(SCRATCH.resume, left, true);
+        known = false;
+      } else {
+        const record = this.find((mode) => parts.code.lookup(cpu.rip, mode));
+        if (record === undefined) {
+          // A breakpoint on an instruction that cannot be fetched comes before the fault.
+          if (cpu.field32(PENDING.kind) === PENDING_KIND.EXCEPTION && this.atBreakpoint()) {
+            cpu.setField32(PENDING.kind, PENDING_KIND.NONE);
+            return this.breakpointStop();
+          }
+          this.deliverFetchFault();
+          return undefined;
         }
-        this.deliverFetchFault();
-        return undefined;
+        // The tail of the budget may be shorter than the block.
+        const count = cpu.memory.view.getUint16(record + RECORD.count, true);
+        const most = byBlock ? Math.min(count, left) : left;
+        left -= count <= left ? this.interpret(record, most, !byBlock) : this.interpretPart(record, left);
       }
-      // The tail of the budget may be shorter than the block.
-      const count = cpu.memory.view.getUint16(record + RECORD.count, true);
-      const fits = count <= left;
-      cpu.debug.inBlock = true;
-      const most = byBlock ? Math.min(count, left) : left;
-      left -= fits ? this.interpret(record, most) : this.interpretPart(record, left);
       if (this.exit === EXIT.BREAK) {
         if (this.atBreakpoint()) return this.breakpointStop();
         left -= this.single();
@@ -306,7 +315,7 @@ export class Runner {
     while (view.getUint16(rest + RECORD.before, true) < budget) rest += RECORD_SIZE;
     const handler = view.getUint16(rest + RECORD.handler, true);
     view.setUint16(rest + RECORD.handler, HANDLER.STOP, true);
-    const retired = this.interpret(block, budget);
+    const retired = this.interpret(block, budget, false);
     // The block may have been invalidated.
     if (view.getUint16(rest + RECORD.handler, true) === HANDLER.STOP) {
       view.setUint16(rest + RECORD.handler, handler, true);
@@ -332,7 +341,7 @@ export class Runner {
     const next = u64[PSEUDO.RIP_PAGE >> 3] + BigInt(view.getUint16(record + RECORD.next, true));
     const before = beforeInstruction(cpu);
     u32[SCRATCH.oneRepeat >> 2] = cpu.debug.hasData ? 1 : 0;
-    const retired = this.interpret(record, 1);
+    const retired = this.interpret(record, 1, false);
     u32[SCRATCH.oneRepeat >> 2] = 0;
     // To TF an iteration of a repeated instruction counts as one.
     if (retired > 0 || (before.trap && this.exit === EXIT.REPEAT)) afterInstruction(cpu, before, next);
@@ -363,13 +372,15 @@ export class Runner {
   }
 
   /** Runs from a record; time goes on by the instructions retired, which are returned. */
-  private interpret(record: number, budget: number): number {
+  private interpret(record: number, budget: number, freely: boolean): number {
     const { cpu, parts } = this;
+    parts.host.begin(freely);
     cpu.sliceBudget = budget;
     this.pendingDebug = cpu.memory.u32[BOUNDARY.pendingDebug >> 2];
     const level = isCounting(cpu) ? cpu.cpl : 0;
     cpu.countedInSlice = 0;
     this.interpreting = true;
+    cpu.debug.inBlock = record !== SCRATCH.single;
     this.redo = false;
     this.exit = parts.interpret(record, budget);
     this.interpreting = false;
@@ -415,16 +426,14 @@ export class Runner {
   private deliverPending(): void {
     const { cpu } = this;
     const kind = cpu.field32(PENDING.kind);
-    cpu.setField32(PENDING.kind, PENDING_KIND.NONE);
     this.redo = kind === PENDING_KIND.REDO;
-    if (kind !== PENDING_KIND.EXCEPTION) return;
+    if (kind !== PENDING_KIND.EXCEPTION) {
+      cpu.setField32(PENDING.kind, PENDING_KIND.NONE);
+      return;
+    }
     // Data breakpoints that the instruction met before it faulted are met again when it is restarted.
     cpu.setField32(BOUNDARY.pendingDebug, this.pendingDebug);
-    deliverException(cpu, {
-      vector: cpu.field32(PENDING.vector),
-      errorCode: cpu.field32(PENDING.hasErrorCode) === 0 ? undefined : cpu.field32(PENDING.errorCode),
-      address: cpu.field(PENDING.address),
-    });
+    deliverPending(cpu);
   }
 }
 

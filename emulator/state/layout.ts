@@ -301,6 +301,8 @@ export const SCRATCH = {
   oneRepeat: 0x40_0020,
   /** Room for three records: one instruction decoded to be executed alone, its `ea` record, and the end mark behind it. */
   single: 0x40_0100,
+  /** A record that goes on at RIP. */
+  resume: 0x40_0200,
 } as const;
 
 /** Code pages and decoded records are allocated upwards from here, and all dropped when it is full. */

@@ -82,6 +82,7 @@ export class EmulatedProcessor {
       cold: COLD_BY_ROW,
       boundaryChanged: () => false,
       crossingHolds: (record) => code.crossingHolds(record, this.mode),
+      enterMode: () => undefined,
     });
     this.run = instantiateInterpreter(
       new WebAssembly.Module(
