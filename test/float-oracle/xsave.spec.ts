@@ -9,6 +9,7 @@ import { RAX, RBX, RDX } from '../../emulator/cpu/registers';
 import { DecodedRecord } from '../../emulator/decode/decoded-record';
 import { RECORD } from '../../emulator/decode/record';
 import { CONTROL, GPR, MSRS, MXCSR, PKRU, PSEUDO, SCRATCH, YMM } from '../../emulator/state/layout';
+import { IS_INTEL_HOST } from '../host-oracle/rows';
 import { Random } from './operands';
 
 const SEED = Number(process.env.FLOAT_ORACLE_SEED ?? '1');
@@ -155,20 +156,21 @@ const differences = (a: string, b: string): string =>
     .map((i) => `${i}: ${a.slice(i * 2, i * 2 + 2)} ${b.slice(i * 2, i * 2 + 2)}`)
     .join(', ');
 
-test(`XSAVE, XSAVEOPT, XSAVEC and XRSTOR do what the host does (seed ${SEED}, ${CASES} cases)`, () => {
-  const random = new Random(SEED);
-  const cases = Array.from({ length: CASES }, () => makeCase(random));
-  const outcomes = runOnHost(cases);
-  const fixture = machine();
-  const found = cases.flatMap((one, i) => {
-    const host = outcomes[i];
-    const here = runHere(fixture, one);
-    if (host.refused === here.refused && host.area === here.area && host.state === here.state) return [];
-    const what = host.refused === here.refused ? '' : `refused by host ${host.refused} here ${here.refused}`;
-    return `${KEYS[one.operation]} ${one.mask.toString(16)} ${what} area ${differences(host.area, here.area)} state ${differences(host.state, here.state)} header ${Buffer.from(one.area.subarray(512, 576)).toString('hex')}`;
+if (IS_INTEL_HOST)
+  test(`XSAVE, XSAVEOPT, XSAVEC and XRSTOR do what the host does (seed ${SEED}, ${CASES} cases)`, () => {
+    const random = new Random(SEED);
+    const cases = Array.from({ length: CASES }, () => makeCase(random));
+    const outcomes = runOnHost(cases);
+    const fixture = machine();
+    const found = cases.flatMap((one, i) => {
+      const host = outcomes[i];
+      const here = runHere(fixture, one);
+      if (host.refused === here.refused && host.area === here.area && host.state === here.state) return [];
+      const what = host.refused === here.refused ? '' : `refused by host ${host.refused} here ${here.refused}`;
+      return `${KEYS[one.operation]} ${one.mask.toString(16)} ${what} area ${differences(host.area, here.area)} state ${differences(host.state, here.state)} header ${Buffer.from(one.area.subarray(512, 576)).toString('hex')}`;
+    });
+    assert.equal(found.length, 0, `${found.length} differ:\n${found.slice(0, 8).join('\n')}`);
   });
-  assert.equal(found.length, 0, `${found.length} differ:\n${found.slice(0, 8).join('\n')}`);
-});
 
 test('the XSAVE family is #UD without CR4.OSXSAVE, #NM with CR0.TS, and its supervisor forms are #GP at level 3', () => {
   const fixture = machine();

@@ -1,40 +1,10 @@
-/** Which rows of the instruction table are compared with a processor in 64-bit user mode. */
-import { INSTRUCTIONS } from '../../emulator/tables/instructions';
+/** Rows of the instruction table: which of them the processor this runs on has, and by which patterns they are chosen. */
 import type { InstructionRow } from '../../emulator/tables/instruction-types';
 import { CPU_FEATURES } from '../../emulator/tables/cpuid-features';
 import { hostCpuid } from './host';
+import { rowName } from './tested-rows';
 
-/**
- * Rows whose meaning differs between processors with and without extensions that the machine does not have: NOP space that
- * MPX, CET and cache hints live in. 1F is NOP everywhere.
- */
-const isHint = ({ opcode }: InstructionRow): boolean => /^0F (0D|1[89A-E])/.test(opcode);
-
-/** Semantics that no two runs do alike, or that depend on what an operating system sets up, with the reason. */
-const WITHOUT_ORACLE: readonly (readonly [RegExp, string])[] = [
-  [/^(rdrand|rdseed)$/, 'random by design'],
-  [/^(rdpid|rdtsc|rdtscp|rdpmc)$/, 'the value is the host’s own'],
-  [/^(monitor|mwait|umonitor|umwait|tpause)$/, 'waits on the host’s time'],
-  [/^(rd|wr)(fs|gs)base$/, 'the harness’s own segment bases'],
-  [/^xgetbv$/, 'the host has more state components'],
-  [/^(rdpkru|wrpkru)$/, 'the host’s CR4.PKE is not the machine’s'],
-  [/^(xsaveopt|xsavec|xsaves|xrstors)$/, 'what is in use and what was modified the processor tracks itself'],
-  [/^(swapgs|clac|stac|wrmsrns|wbnoinvd|invpcid|serialize|rdmsrlist|wrmsrlist)$/, 'a system instruction'],
-  [/^(clflush|clflushopt|clwb|cldemote)$/, 'no effect on state; the host may lack it'],
-];
-
-const reasonAgainst = ({ semantic: { kind, key }, unit, feature, ...row }: InstructionRow): string | undefined => {
-  if (row.mode === 'legacy') return 'not in 64-bit mode';
-  if (isHint({ semantic: { kind, key }, ...row })) return 'a hint whose meaning depends on extensions';
-  if (kind === 'cold' && unit === undefined && feature === undefined) return 'a system instruction';
-  return WITHOUT_ORACLE.find(([keys]) => keys.test(key))?.[1];
-};
-
-/** Rows that execute in 64-bit user mode, and whose outcome is the same on every processor that has them. */
-export const TESTED_ROWS: readonly InstructionRow[] = INSTRUCTIONS.filter((row) => reasonAgainst(row) === undefined);
-
-/** How a row is named for people and for `--rows`. */
-export const rowName = (row: InstructionRow): string => `${row.mnemonic} ${row.operands.join(',')} (${row.opcode})`;
+export { rowName, TESTED_ROWS } from './tested-rows';
 
 /** The features of the processor this runs on, by the machine's names for them. */
 export const HOST_FEATURES: ReadonlySet<string> = (() => {
@@ -49,8 +19,17 @@ export const HOST_FEATURES: ReadonlySet<string> = (() => {
   );
 })();
 
-/** Whether the processor this runs on has a row's instruction. */
-export const hostHas = ({ feature }: InstructionRow): boolean => feature === undefined || HOST_FEATURES.has(feature);
+/** "Genu", as CPUID leaf 0 gives it in EBX. */
+const GENUINE = 0x756e_6547;
+/**
+ * Whether this is an Intel processor, as the machine is. Others differ where the SDM leaves room: in what a fault in the middle of a vector leaves, in
+ * x87 pointers, in approximations. There the recorded corpus stands for the processor.
+ */
+export const IS_INTEL_HOST = hostCpuid(0, 0).ebx >>> 0 === GENUINE;
+
+/** Whether the processor this runs on has a row's instruction, and is an oracle for it. */
+export const hostHas = ({ feature, unit }: InstructionRow): boolean =>
+  (feature === undefined || HOST_FEATURES.has(feature)) && (unit === undefined || unit === 'vex' || IS_INTEL_HOST);
 
 /** Whether a row is one of those a pattern names: by mnemonic, opcode, 'unit:', 'feature:' or 'key:'. */
 export function matchesRow(row: InstructionRow, pattern: RegExp): boolean {
