@@ -5,40 +5,7 @@ import { runBochs } from '../bochs/bochs';
 import { runStrata } from '../bochs/strata';
 import { runQemu } from '../qemu/qemu';
 import { assembleGuests, type GuestImages } from './guest-image';
-
-interface Subject {
-  readonly guest: string;
-  readonly oracle: 'Bochs' | 'QEMU';
-  /** Tests whose report rightly differs from the oracle's, with the reason. */
-  readonly deviations: Readonly<Record<string, string>>;
-}
-
-const RESERVED = 'SDM "Page-Fault Exceptions": RSVD is only ever set together with P; QEMU clears P.';
-const TARGET = 'SDM "JMP", "RET": a target that is not canonical faults in the branch; QEMU faults at the target.';
-
-const SUBJECTS: readonly Subject[] = [
-  {
-    guest: 'paging-features',
-    oracle: 'Bochs',
-    deviations: {
-      'smap descriptor table':
-        'SDM "Determination of Access Rights": RFLAGS.AC excuses no implicit supervisor access; Bochs lets it.',
-    },
-  },
-  { guest: 'protection-keys', oracle: 'QEMU', deviations: {} },
-  {
-    guest: 'five-level',
-    oracle: 'QEMU',
-    deviations: {
-      'ps in a pml5 entry': RESERVED,
-      'reserved bit 51 of a pml5 entry': RESERVED,
-      'jump not canonical': TARGET,
-      'ret not canonical': TARGET,
-      'cross the top of the lower half':
-        'SDM "Canonical Addressing": each byte of an access must be canonical; QEMU looks at the first alone.',
-    },
-  },
-];
+import { PAGING_SUBJECTS } from './paging-subjects';
 
 /** Without RFLAGS.RF, which QEMU does not set in what a fault pushes. */
 const withoutRf = (line: string): string =>
@@ -54,11 +21,11 @@ const nameOf = (line: string): string => /^(.*?)( ok | #|$)/.exec(line)?.[1] ?? 
 describe('newer paging features', () => {
   let images: GuestImages;
   before(() => {
-    images = assembleGuests(SUBJECTS.map(({ guest }) => guest));
+    images = assembleGuests(PAGING_SUBJECTS.map(({ guest }) => guest));
   });
   after(() => images.remove());
 
-  for (const { guest, oracle, deviations } of SUBJECTS) {
+  for (const { guest, oracle, deviations } of PAGING_SUBJECTS) {
     test(`the guest "${guest}" reports as on ${oracle}, known deviations apart`, async () => {
       const options = { image: images.path(guest), megabytes: 64 };
       const expected = lines(oracle === 'Bochs' ? (await runBochs(options)).serial : await runQemu(options));
