@@ -51,6 +51,26 @@ test('IRET undoes an interrupt from user mode: RIP, RSP, RFLAGS, CS and SS are b
   );
 });
 
+test('IRET to user mode makes DS and GS of level 0 null and unusable, and leaves the base of GS', () => {
+  const fixture = longMode();
+  const { cpu, memory } = fixture;
+  setGate(memory, 32, 0x1_0000n);
+  setLevel(cpu, 3);
+  deliverInterrupt(cpu, 32);
+  cpu.setSegment(SEG.DS, SELECTOR.data, 0n, 0xffff_ffff, 0xc093);
+  cpu.setSegment(SEG.GS, SELECTOR.data, 0xffff_8000_0040_0000n, 0xffff_ffff, 0xc093);
+  cpu.setSegment(SEG.FS, SELECTOR.userData, 0x1000n, 0xffff_ffff, 0xc0f3);
+  assert.equal(run(fixture, 'iret'), RESULT.JUMPED);
+  assert.deepEqual(
+    [SEG.DS, SEG.GS, SEG.FS].map((index) => [cpu.selector(index), cpu.base(index), (cpu.access(index) >> 16) & 1]),
+    [
+      [0, 0n, 1],
+      [0, 0xffff_8000_0040_0000n, 1],
+      [SELECTOR.userData, 0x1000n, 0],
+    ],
+  );
+});
+
 test('SYSCALL and SYSRET go to level 0 and back', () => {
   const fixture = longMode();
   const { cpu } = fixture;

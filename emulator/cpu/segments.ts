@@ -68,13 +68,16 @@ function loadOther(cpu: Processor, index: number, selector: number): void {
   loadSegment(cpu, index, selector, { ...descriptor, access: markAccessed(cpu, descriptor) });
 }
 
-/** On a return to an outer level, data segments that level may not hold become null. */
+/**
+ * On a return to an outer level, data segments that level may not hold become null. Their bases stay, as in processors: FS and GS serve
+ * 64-bit code through them.
+ */
 export function dropInnerSegments(cpu: Processor): void {
   const { cpl } = cpu;
   for (const index of [SEG.ES, SEG.DS, SEG.FS, SEG.GS]) {
     const access = cpu.access(index);
     if ((access & ACCESS_RIGHTS.UNUSABLE) !== 0 || isConforming(access)) continue;
-    if (((access >> 5) & 3) < cpl) loadNull(cpu, index, 0, 0);
+    if (((access >> 5) & 3) < cpl) cpu.setSegment(index, 0, cpu.base(index), 0, ACCESS_RIGHTS.UNUSABLE);
   }
 }
 
