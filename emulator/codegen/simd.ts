@@ -280,15 +280,21 @@ export const shuffle = (a: Expr, b: Expr, bytes: readonly number[]): Expr => ({
   immediates: bytes,
 });
 
+const constantView = new DataView(new ArrayBuffer(16));
+
+const littleEndian = (low: bigint, high: bigint): readonly number[] => {
+  constantView.setBigUint64(0, BigInt.asUintN(64, low), true);
+  constantView.setBigUint64(8, BigInt.asUintN(64, high), true);
+  return Array.from(new Uint8Array(constantView.buffer));
+};
+
 /** A constant of two quadwords, low one first. */
 export const v128 = (low: bigint, high: bigint): Expr => ({
   kind: 'prefixed',
   prefix: PREFIX,
   opcode: CONST,
   args: [],
-  immediates: [low, high].flatMap((half) =>
-    Array.from({ length: 8 }, (_, i) => Number((BigInt.asUintN(64, half) >> BigInt(8 * i)) & 0xffn)),
-  ),
+  immediates: littleEndian(low, high),
 });
 
 /** A constant with all four doublewords the same. */

@@ -153,6 +153,9 @@ const SURROUNDINGS: readonly Surroundings[] = [
 ];
 
 const BOTH = [false, true] as const;
+const ONE_WAY = [false] as const;
+const NO_PREFIX = [0] as const;
+const REPEAT_PREFIXES = [0, 0xf2, 0xf3] as const;
 
 /** Values of REX.W or VEX.W that decoding `row` can see as an operand size. */
 const wholesOf = (row: CompiledRow, code: CodeSize): readonly boolean[] => {
@@ -166,13 +169,16 @@ const collect = (row: CompiledRow, { code, stack, flat }: Surroundings, into: Se
   const canBeMemory =
     row.row.operands.some(admitsMemory) && !row.registerOnly && !row.row.operands.some(isRegisterOnly);
   const canBeRegister = !row.row.operands.some(isMemoryOnly);
+  // Of most warm rows none of this makes a difference.
+  const ways = row.warm && row.implicit === 'none' ? ONE_WAY : BOTH;
+  const prefixes = row.repeats === '' ? NO_PREFIX : REPEAT_PREFIXES;
   for (const override of BOTH)
     for (const rexW of wholesOf(row, code))
-      for (const addressOverride of BOTH)
-        for (const based of BOTH)
-          for (const prefix of [0, 0xf2, 0xf3])
+      for (const addressOverride of ways)
+        for (const based of ways)
+          for (const prefix of prefixes)
             for (const memory of BOTH)
-              for (const index of BOTH) {
+              for (const index of ways) {
                 if (memory ? !canBeMemory : !canBeRegister) continue;
                 const address = addressSizeLog(code, addressOverride);
                 const direct = code === 64 && address === 3 && !based;

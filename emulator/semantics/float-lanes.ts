@@ -35,6 +35,8 @@ const lanes = (
 ): FloatLanes => {
   const named = (name: string): SimdName => `${prefix}.${name}` as SimdName;
   const constant = (value: number): Expr => (size === 4 ? v128Of32(bitsOf32(value)) : v128Of64(bitsOf64(value)));
+  const least = constant(smallest);
+  const greatest = constant(largest);
   const magnitude = (x: Expr): Expr => simd(named('abs'), x);
   const isZero = (x: Expr): Expr => simd(named('eq'), x, V128_ZERO);
   return {
@@ -42,16 +44,12 @@ const lanes = (
     op: (name, a, b) => simd(named(name), a, b),
     unary: (name, a) => simd(named(name), a),
     constant,
-    denormal: (x) => simd('v128.andnot', simd(named('lt'), magnitude(x), constant(smallest)), isZero(x)),
-    notFinite: (x) => simd(`${integer}.gt_s`, magnitude(x), constant(largest)),
+    denormal: (x) => simd('v128.andnot', simd(named('lt'), magnitude(x), least), isZero(x)),
+    notFinite: (x) => simd(`${integer}.gt_s`, magnitude(x), greatest),
     notANumber: (x) => simd(named('ne'), x, x),
     isZero,
     safelyNormal: (x) =>
-      simd(
-        'v128.and',
-        simd(named('gt'), magnitude(x), constant(smallest)),
-        simd(named('le'), magnitude(x), constant(largest)),
-      ),
+      simd('v128.and', simd(named('gt'), magnitude(x), least), simd(named('le'), magnitude(x), greatest)),
   };
 };
 
@@ -64,15 +62,14 @@ export const FLOAT_LANES: Readonly<Record<FloatSize, FloatLanes>> = {
   8: lanes(8, 'f64x2', 'i64x2', 2 ** -1022, Number.MAX_VALUE),
 };
 
+const LEAST_SINGLE = FLOAT_LANES[8].constant(SMALLEST_SINGLE);
+const GREATEST_SINGLE = FLOAT_LANES[8].constant(LARGEST_SINGLE);
+
 /** Doubles that are zero, or of the size of normal singles so that they neither over- nor underflow when rounded to one. */
 export const fitsSingle = (value: Expr): Expr => {
-  const { op, unary, constant, isZero } = FLOAT_LANES[8];
+  const { op, unary, isZero } = FLOAT_LANES[8];
   const magnitude = unary('abs', value);
-  const inRange = simd(
-    'v128.and',
-    op('gt', magnitude, constant(SMALLEST_SINGLE)),
-    op('le', magnitude, constant(LARGEST_SINGLE)),
-  );
+  const inRange = simd('v128.and', op('gt', magnitude, LEAST_SINGLE), op('le', magnitude, GREATEST_SINGLE));
   return simd('v128.or', inRange, isZero(value));
 };
 
