@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES } from '../state/layout';
 import { EVENT_TYPE } from '../tables/interruption-info';
-import { combine, deliverException, deliverInterrupt, deliverNmi, injectEvent } from './exceptions';
+import { combine, deliverException, deliverInterrupt, deliverNmi, injectEvent, softwareInterrupt } from './exceptions';
 import { AT, longMode, mapPage, SELECTOR, setGate, setLevel } from './processor.fixture';
 import { SEG } from './processor';
 import { RSP } from './registers';
@@ -119,4 +119,17 @@ test('an injected software interrupt pushes the RIP behind it and checks the gat
   injectEvent(cpu, { type: 4, vector: 0x81, errorCode: undefined, instructionLength: 2 });
   assert.equal(cpu.rip, 0x1_7000n);
   assert.deepEqual(frame(fixture, 2), [BigInt(0x81 * 8 + 2), 0x4_0000n]);
+});
+
+test('INT1 behind MOV SS tells the data breakpoint that MOV SS met in its own #DB; INT3 leaves it waiting', () => {
+  const { cpu, memory } = longMode();
+  setGate(memory, 1, 0x1_6000n);
+  setGate(memory, 3, 0x1_7000n);
+  cpu.setField(BOUNDARY.pendingDebug, 0x1002n);
+  softwareInterrupt(cpu, EVENT_TYPE.SOFTWARE_EXCEPTION, 3, 0x4_0001n, 1);
+  assert.equal(cpu.field(BOUNDARY.pendingDebug), 0x1002n);
+  softwareInterrupt(cpu, EVENT_TYPE.PRIVILEGED_SOFTWARE_EXCEPTION, 1, 0x4_0001n, 1);
+  assert.equal(cpu.rip, 0x1_6000n);
+  assert.equal(cpu.field(CONTROL.dr + 48) & 0xe00fn, 2n);
+  assert.equal(cpu.field(BOUNDARY.pendingDebug), 0n);
 });

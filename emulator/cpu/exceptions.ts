@@ -69,6 +69,8 @@ const DR6_BD = 0x2000n;
 const DEBUGCTL_BTF = 2n;
 /** BOUNDARY.pendingDebug: single step. */
 const PENDING_BS = 0x4000;
+/** BOUNDARY.pendingDebug: breakpoints 0 to 3. */
+const BREAKPOINTS_MET = 0xfn;
 
 /** What an exception leaves in registers besides its frame: CR2, DR6. Not done when a VM exit takes its place. */
 function recordFault(cpu: Processor, fault: Fault): void {
@@ -255,8 +257,10 @@ export function softwareInterrupt(
 ): void {
   cpu.deliveryFailure = '';
   cpu.delivering = { type, vector, errorCode: undefined, instructionLength };
-  if (vector === VECTOR.DB && type === EVENT_TYPE.PRIVILEGED_SOFTWARE_EXCEPTION) {
-    recordFault(cpu, { vector, errorCode: undefined, address: 0n });
+  const isInt1 = vector === VECTOR.DB && type === EVENT_TYPE.PRIVILEGED_SOFTWARE_EXCEPTION;
+  if (isInt1) {
+    const met = cpu.field(BOUNDARY.pendingDebug) & BREAKPOINTS_MET;
+    recordFault(cpu, { vector, errorCode: undefined, address: met });
   }
   deliverThroughGate(cpu, {
     vector,
@@ -269,6 +273,8 @@ export function softwareInterrupt(
   cpu.delivering = undefined;
   cpu.trapSuppressed = true;
   forgetSingleStep(cpu);
+  // The #DB of INT1 tells the data breakpoints that waited behind MOV SS as well; other events leave them waiting.
+  if (isInt1) cpu.setField(BOUNDARY.pendingDebug, 0n);
 }
 
 /** Injects an event at VM entry, SDM "Event Injection". CR2, DR6 and the exception bitmap have no part in it. */
