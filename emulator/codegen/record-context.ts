@@ -15,6 +15,8 @@ import {
   SEGMENTS,
   SEGMENT_SIZE,
   X87,
+  YMM,
+  YMM_SIZE,
 } from '../state/layout';
 import { PENDING_KIND, VECTOR } from '../cpu/faults';
 import { ACCESS } from './exits';
@@ -53,7 +55,7 @@ import {
   type ValueType,
 } from './expr';
 import type { FunctionBuilder, Label } from './function-builder';
-import { loadV128 } from './simd';
+import { loadV128, V128_ZERO } from './simd';
 
 /** Function indices the interpreter calls. */
 export interface InterpreterCalls {
@@ -438,6 +440,20 @@ export class RecordContext implements OperandContext {
     });
     f.if(ltU32(host, i32(RAM_BASE)));
     this.afterSlow(call(this.calls.commitModify, this.rp, this.budget));
+    f.end();
+  }
+  clearVectors(part: 'whole' | 'above XMM'): void {
+    const { f } = this;
+    const clear = (first: number): void => {
+      for (let register = first; register < first + 8; register++) {
+        const at = YMM + register * YMM_SIZE;
+        if (part === 'whole') f.storeV128(i32(0), V128_ZERO, at);
+        f.storeV128(i32(0), V128_ZERO, at + 16);
+      }
+    };
+    clear(0);
+    f.if(eq(load64(i32(0), SCRATCH.ripMask), i64(-1)));
+    clear(8);
     f.end();
   }
   mxcsr(): Expr {

@@ -115,6 +115,8 @@ export interface OperandContext {
   /** One v128 per 16 bytes; #GP(0) where `aligned` and the address is not a multiple of `bytes`. */
   loadVector(bytes: 16 | 32, linear: Expr, aligned: boolean): readonly Expr[];
   storeVector(bytes: 16 | 32, linear: Expr, values: readonly Expr[], aligned: boolean): void;
+  /** Clears all vector registers that the mode has, or the bits of theirs from 128 on. */
+  clearVectors(part: 'whole' | 'above XMM'): void;
   mxcsr(): Expr;
   setMxcsr(value: Expr): void;
   /** Puts the source operand at SCRATCH.source, where the instruction's assist (the cold instruction of its key) finds it; then call `cold`. */

@@ -333,6 +333,12 @@ export const FLOAT_MOVE_SEMANTICS: Readonly<Record<string, WarmSemantic>> = {
   vperm2f128: permuteHalves,
   vinsertf128: insertHalf,
   vextractf128: extractHalf,
+  vzeroupper: (context) => {
+    context.clearVectors('above XMM');
+  },
+  vzeroall: (context) => {
+    context.clearVectors('whole');
+  },
   vtestps: testSigns(v128Of32(0x8000_0000)),
   vtestpd: testSigns(v128(1n << 63n, 1n << 63n)),
 };

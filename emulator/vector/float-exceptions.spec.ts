@@ -2,14 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GuestFault, VECTOR } from '../cpu/faults';
 import { longMode } from '../cpu/processor.fixture';
-import { type Processor, SEG } from '../cpu/processor';
+import type { Processor } from '../cpu/processor';
 import { divide } from '../float/arithmetic';
 import { BINARY32 } from '../float/format';
 import { unpack } from '../float/unpack';
-import { CONTROL, MXCSR, YMM, YMM_SIZE } from '../state/layout';
+import { CONTROL, MXCSR } from '../state/layout';
 import { CR4 } from '../tables/control-registers';
 import { computeElements } from './float-elements';
-import { VECTOR_MOVE_INSTRUCTIONS } from './moves';
 
 const ALL_MASKED = 0x1f80;
 /** Flags of MXCSR, and 7 places above them their masks. */
@@ -85,21 +84,4 @@ test('where CR4.OSXMMEXCPT is clear an unmasked floating-point exception is #UD'
   const cpu = processor(ALL_MASKED & ~mask(ZERO_DIVIDE));
   cpu.setField(CONTROL.cr4, cpu.field(CONTROL.cr4) & ~BigInt(CR4.OSXMMEXCPT));
   assert.equal(divideAll(cpu, [[ONE, ZERO]]), VECTOR.UD);
-});
-
-test('VZEROALL outside 64-bit mode leaves the registers alone that only 64-bit mode has', () => {
-  for (const [access, zeroed] of [
-    [0xa09b, 16],
-    [0xc09b, 8],
-  ] as const) {
-    const { cpu } = longMode();
-    cpu.setSegment(SEG.CS, 8, 0n, 0xffff_ffff, access);
-    cpu.memory.u8.fill(0x55, YMM, YMM + 16 * YMM_SIZE);
-    // Neither of these instructions looks at its record.
-    VECTOR_MOVE_INSTRUCTIONS.vzeroall(cpu, undefined as never);
-    const registers = Array.from({ length: 16 }, (_, i) =>
-      cpu.memory.u8.subarray(YMM + i * YMM_SIZE, YMM + (i + 1) * YMM_SIZE),
-    );
-    assert.equal(registers.filter((bytes) => bytes.every((byte) => byte === 0)).length, zeroed);
-  }
 });

@@ -3,13 +3,9 @@ import { FLOAT_ARITHMETIC_ASSISTS } from './float-arithmetic';
 import { FLOAT_COMPARE_ASSISTS } from './float-compare';
 import { FLOAT_CONVERSION_ASSISTS, FLOAT_CONVERSION_INSTRUCTIONS } from './float-conversions';
 import { DOT_PRODUCT_ASSISTS } from './float-dot-product';
-import { VECTOR_MOVE_INSTRUCTIONS } from './moves';
 
 /** Vector instructions that are TypeScript altogether, by their key. */
-export const FLOAT_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = {
-  ...VECTOR_MOVE_INSTRUCTIONS,
-  ...FLOAT_CONVERSION_INSTRUCTIONS,
-};
+export const FLOAT_INSTRUCTIONS: Readonly<Record<string, ColdInstruction>> = FLOAT_CONVERSION_INSTRUCTIONS;
 
 /** What emitted floating-point instructions leave to soft floats, by their key. */
 export const FLOAT_ASSISTS: Readonly<Record<string, ColdInstruction>> = {

@@ -153,6 +153,6 @@ export const FLOAT_MOVE_ROWS: readonly InstructionRow[] = [
   ...masked('2E', 'VMASKMOVPS', 'Mx Hx Vx', 'vmaskstore4'),
   ...masked('2F', 'VMASKMOVPD', 'Mx Hx Vx', 'vmaskstore8'),
 
-  cold('VEX.128.NP.0F.WIG 77', 'VZEROUPPER', '', '-', 'vzeroupper', { unit: 'avx', feature: 'avx' }),
-  cold('VEX.256.NP.0F.WIG 77', 'VZEROALL', '', '-', 'vzeroall', { unit: 'avx', feature: 'avx' }),
+  warm('VEX.128.NP.0F.WIG 77', 'VZEROUPPER', '', '-', 'vzeroupper', { unit: 'avx', feature: 'avx' }),
+  warm('VEX.256.NP.0F.WIG 77', 'VZEROALL', '', '-', 'vzeroall', { unit: 'avx', feature: 'avx' }),
 ];
