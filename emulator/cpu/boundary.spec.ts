@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BOUNDARY, CONTROL } from '../state/layout';
-import { ACTIVITY, LATCHED } from '../tables/boundary-state';
+import { ACTIVITY, BLOCKING, LATCHED } from '../tables/boundary-state';
 import { boundary } from './boundary';
 import { AT, longMode, setGate } from './processor.fixture';
 import { RSP } from './registers';
@@ -43,6 +43,20 @@ test('an NMI and an interrupt wake a processor from HLT', () => {
     assert.equal(boundary(cpu), 'delivered');
     assert.equal(cpu.field32(BOUNDARY.activity), ACTIVITY.ACTIVE);
     assert.equal(cpu.rip, nmi ? 0x1_2000n : 0x1_3000n);
+  }
+});
+
+test('an NMI waits for the end of the shadow of STI, as for that of MOV SS', () => {
+  for (const shadow of [BLOCKING.STI, BLOCKING.MOV_SS]) {
+    const { cpu, memory } = longMode();
+    setGate(memory, 2, 0x1_2000n);
+    cpu.rip = 0x4_0001n;
+    cpu.setField32(BOUNDARY.latched, LATCHED.NMI);
+    cpu.setField32(BOUNDARY.interruptibility, shadow);
+    assert.equal(boundary(cpu), undefined);
+    cpu.setField32(BOUNDARY.interruptibility, 0);
+    assert.equal(boundary(cpu), 'delivered');
+    assert.equal(cpu.rip, 0x1_2000n);
   }
 });
 

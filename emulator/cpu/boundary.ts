@@ -127,11 +127,12 @@ export function boundary(cpu: Processor): Delivery | undefined {
   if (cpu.vmx.inGuest) {
     if (cpu.vmx.boundary({ interrupt, nmi, init: false })) return 'exited';
   }
-  // VMX may have taken a latched request or woken the processor.
+  // VMX may have taken a latched request or woken the processor. STI's shadow holds NMIs as well, which SDM "STI" allows: so STI and HLT
+  // are one even to an NMI, in a guest and outside.
   if (
     nmi &&
     (cpu.field32(BOUNDARY.latched) & LATCHED.NMI) !== 0 &&
-    (blocking & (BLOCKING.NMI | BLOCKING.MOV_SS)) === 0
+    (blocking & (BLOCKING.NMI | BLOCKING.SHADOW)) === 0
   ) {
     cpu.setField32(BOUNDARY.latched, cpu.field32(BOUNDARY.latched) & ~LATCHED.NMI);
     return deliverNmi(cpu);
