@@ -152,10 +152,15 @@ export class Host implements InterpreterHost {
     const insn = this.insn.at(record);
     const instruction = this.parts.cold[insn.operation];
     if (instruction === undefined) throw new Error(`no cold instruction for table row ${insn.operation}`);
+    const bank = cpu.field32(SCRATCH.bank);
     try {
       switch (instruction(cpu, insn)) {
         case COLD.NEXT:
-          if (!this.parts.boundaryChanged() && cpu.field32(BOUNDARY.pendingDebug) === 0) return EXIT.NONE;
+          if (!this.parts.boundaryChanged() && cpu.field32(BOUNDARY.pendingDebug) === 0) {
+            // What the code map of another bank holds may be of another mode: WRPKRU and XRSTOR choose banks and go on.
+            if (cpu.field32(SCRATCH.bank) !== bank) this.parts.enterMode();
+            return EXIT.NONE;
+          }
           cpu.rip = cpu.nextRipOf(insn);
           break;
         case COLD.LEAVE:
