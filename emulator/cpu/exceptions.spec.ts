@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES } from '../state/layout';
 import { EVENT_TYPE } from '../tables/interruption-info';
 import { combine, deliverException, deliverInterrupt, deliverNmi, injectEvent, softwareInterrupt } from './exceptions';
-import { AT, longMode, mapPage, SELECTOR, setGate, setLevel } from './processor.fixture';
+import { AT, bareProcessor, longMode, mapPage, SELECTOR, setGate, setLevel } from './processor.fixture';
 import { SEG } from './processor';
 import { RSP } from './registers';
 
@@ -132,4 +132,21 @@ test('INT1 behind MOV SS tells the data breakpoint that MOV SS met in its own #D
   assert.equal(cpu.rip, 0x1_6000n);
   assert.equal(cpu.field(CONTROL.dr + 48) & 0xe00fn, 2n);
   assert.equal(cpu.field(BOUNDARY.pendingDebug), 0n);
+});
+
+test('an #AC whose own delivery meets #AC without end stops in shutdown', () => {
+  const { cpu, memory } = bareProcessor();
+  // Protected mode at level 3, with an interrupt gate for #AC to code of level 3.
+  memory.write64(AT.gdt + 8, 0x00cf_fb00_0000_ffffn);
+  memory.write64(AT.idt + 17 * 8, 0x0001_ee00_000b_8000n);
+  cpu.setField(DESCRIPTOR_TABLES.gdtrBase, BigInt(AT.gdt));
+  cpu.setField(DESCRIPTOR_TABLES.idtrBase, BigInt(AT.idt));
+  cpu.setField(CONTROL.cr0, 0x4_0011n);
+  cpu.setSegment(SEG.CS, 0x0b, 0n, 0xffff_ffff, 0xc0fb);
+  cpu.setSegment(SEG.SS, 0x13, 0n, 0xffff_ffff, 0xc0f3);
+  cpu.rflags = 0x4_0202;
+  cpu.setGpr(RSP, BigInt(AT.stack + 1));
+  cpu.mmu.contextChanged();
+  assert.equal(deliverException(cpu, { vector: 17, errorCode: 0, address: 0n }), 'shutdown');
+  assert.ok(cpu.faultChain.length < 100);
 });

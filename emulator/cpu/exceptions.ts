@@ -91,6 +91,12 @@ const exceptionEvent = (vector: number, errorCode: number | undefined): Delivere
   instructionLength: 0,
 });
 
+/**
+ * Exceptions one in the delivery of the other that no machine gets out of: an #AC handler at privilege level 3 whose stack is misaligned
+ * itself. Processors go round until reset; here it ends in shutdown.
+ */
+const LONGEST_CHAIN = 16;
+
 /** Delivers an event through the IDT, and whatever exceptions that meets; `returnRip` and `firstResume` as RF are pushed for the first. */
 function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, firstResume?: boolean): Delivery {
   let event = first;
@@ -117,7 +123,7 @@ function deliver(cpu: Processor, first: DeliveredEvent, returnRip: bigint, first
       cr2: cpu.field(CONTROL.cr2),
       reason: cpu.deliveryFailure,
     });
-    if (combination === 'triple') return finish(cpu, shutDown(cpu));
+    if (combination === 'triple' || cpu.faultChain.length > LONGEST_CHAIN) return finish(cpu, shutDown(cpu));
     const next = combination === 'double' ? exceptionEvent(VECTOR.DF, 0) : second;
     if (cpu.vmx.exception(next.vector, next.errorCode, failed.address, false, 0)) return finish(cpu, 'exited');
     recordFault(cpu, failed);

@@ -203,3 +203,18 @@ test('peeking agrees with walking and changes nothing', () => {
   assert.equal(memory.read64(0x2_3000 + (PAGE_AT >>> 12) * 8) & 0x60n, 0n);
   assert.equal(access.slowLoad(BigInt(PAGE_AT + 0x123), 1), RAM_BASE + 0x6_0123);
 });
+
+test('descriptor tables above 4 GBytes may cross a page in compatibility mode', () => {
+  const { cpu, access, memory } = longMode();
+  const high = 0xffff_8000_0000_0000n;
+  // The upper half's first entry refers to the same tables.
+  memory.write64(0x2_0000 + 256 * 8, memory.read64(0x2_0000));
+  memory.write64(PAGE_AT + 0xffc, 0x1122_3344_5566_7788n);
+  cpu.setSegment(SEG.CS, 0x1b, 0n, 0xffff_ffff, 0xc09b);
+  access.contextChanged();
+  assert.equal(access.readSystem(high + BigInt(PAGE_AT) + 0xffcn, 8), 0x1122_3344_5566_7788n);
+  assert.equal(
+    faultOf(() => access.probeWriteAs(high + BigInt(PAGE_AT) + 0xffcn, 8, false)),
+    undefined,
+  );
+});

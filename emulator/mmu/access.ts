@@ -171,8 +171,9 @@ export class MemoryAccess implements Mmu {
     const within = 4096 - (this.low & 0xfff);
     if (within >= size) return size;
     this.nextLow = ((this.low & ~0xfff) + 4096) >>> 0;
-    // Outside 64-bit mode addresses wrap at 4 GBytes.
-    this.nextHigh = this.cpu.is64Bit ? (this.high + (this.nextLow === 0 ? 1 : 0)) >>> 0 : 0;
+    // Outside 64-bit mode programs' addresses wrap at 4 GBytes; descriptor tables may lie above.
+    const wraps = this.high === 0 && !this.cpu.is64Bit;
+    this.nextHigh = wraps ? 0 : (this.high + (this.nextLow === 0 ? 1 : 0)) >>> 0;
     return within;
   }
 
