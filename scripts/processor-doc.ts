@@ -5,9 +5,14 @@ import { format } from 'prettier';
 import { CPU_MODEL_NAMES, CPU_MODELS, type CpuModel, IMPLEMENTED } from '../emulator/tables/cpu-models';
 import { cpuid, type CpuidDynamics, processorSignature } from '../emulator/tables/cpuid';
 import { CPU_FEATURES } from '../emulator/tables/cpuid-features';
+import type { InstructionRow } from '../emulator/tables/instruction-types';
+import { INSTRUCTIONS } from '../emulator/tables/instructions';
 import { type Msr, msrsOf } from '../emulator/tables/msrs';
 import { ARCHITECTURAL_EVENTS } from '../emulator/tables/performance-events';
 import { XSAVE_COMPONENTS } from '../emulator/tables/xsave-components';
+import { reasonAgainst } from '../test/host-oracle/tested-rows';
+import { DEVIATIONS, QEMU_DEVIATIONS } from '../test/system/deviations';
+import { PAGING_SUBJECTS } from '../test/system/paging-subjects';
 
 export const PROCESSOR_DOC = resolve(import.meta.dirname, '..', 'docs', 'processor.md');
 
@@ -130,12 +135,92 @@ function eventTable(): string {
   );
 }
 
+/** Rows of the instruction table by the feature that has them: how each is carried out, and how many a processor was asked about. */
+function instructionTable(): string {
+  const features = [undefined, ...CPU_FEATURES.map(({ name }) => name)];
+  const count = (rows: readonly InstructionRow[], is: (row: InstructionRow) => boolean): string => {
+    const { length } = rows.filter(is);
+    return length === 0 ? '' : String(length);
+  };
+  const line = (name: string, rows: readonly InstructionRow[]): readonly string[] => [
+    name,
+    String(rows.length),
+    ...(['hot', 'warm', 'cold'] as const).map((kind) => count(rows, ({ semantic }) => semantic.kind === kind)),
+    count(rows, (row) => reasonAgainst(row) === undefined),
+  ];
+  const lines = features.flatMap((feature) => {
+    const rows = INSTRUCTIONS.filter((row) => row.feature === feature);
+    return rows.length === 0 ? [] : [line(feature ?? '(every processor)', rows)];
+  });
+  const head = ['Feature', 'Rows', 'Hot', 'Warm', 'Cold', 'Compared with a processor'];
+  return table(head, [...lines, line('all', INSTRUCTIONS)]);
+}
+
+/** Keys of `entries` with all that each stands beside, in the order of their first. */
+function grouped(entries: readonly (readonly [string, string])[]): readonly (readonly [string, readonly string[]])[] {
+  const groups = new Map<string, string[]>();
+  for (const [key, item] of entries) groups.set(key, [...(groups.get(key) ?? []), item]);
+  return [...groups].map(([key, items]) => [key, [...new Set(items)]]);
+}
+
+function withoutOracleTable(): string {
+  const entries = INSTRUCTIONS.flatMap((row): readonly (readonly [string, string])[] => {
+    const reason = reasonAgainst(row);
+    return reason === undefined ? [] : [[reason, row.mnemonic]];
+  });
+  return table(
+    ['Why not', 'Instructions'],
+    grouped(entries).map(([reason, mnemonics]) => [reason, [...mnemonics].sort().join(', ')]),
+  );
+}
+
+const componentTable = (): string =>
+  table(
+    ['Component', 'Bit', 'Offset in the standard format', 'Bytes'],
+    XSAVE_COMPONENTS.map(({ name, bit, offset, size }) => [name, String(bit), String(offset), String(size)]),
+  );
+
+/** Tests that rightly differ from a peer's, by the reason. */
+function deviationTable(
+  deviations: readonly { readonly guest: string; readonly test: string; readonly reason: string }[],
+): string {
+  const byReason = grouped(deviations.map(({ reason, guest }) => [reason, guest]));
+  const testsOf = (reason: string, guest: string): string =>
+    deviations
+      .flatMap((deviation) => (deviation.reason === reason && deviation.guest === guest ? deviation.test : []))
+      .join(', ');
+  return table(
+    ['The difference and its reason', 'Guest: tests'],
+    byReason.map(([reason, guests]) => [
+      reason,
+      guests.map((guest) => `${code(guest)}: ${testsOf(reason, guest)}`).join('; '),
+    ]),
+  );
+}
+
+const pagingDeviations = (peer: 'Bochs' | 'QEMU') =>
+  PAGING_SUBJECTS.filter(({ oracle }) => oracle === peer).flatMap(({ guest, deviations }) =>
+    Object.entries(deviations).map(([test, reason]) => ({ guest, test, reason })),
+  );
+
+const bochsTable = (): string => deviationTable([...DEVIATIONS, ...pagingDeviations('Bochs')]);
+const qemuTable = (): string =>
+  deviationTable([
+    ...QEMU_DEVIATIONS.flatMap(({ guest, tests, reason }) => tests.map((test) => ({ guest, test, reason }))),
+    ...pagingDeviations('QEMU'),
+  ]);
+
 const TABLES: Readonly<Record<string, () => string>> = {
   models: modelTable,
   features: featureTable,
   leaves: leafTable,
   msrs: msrTable,
   events: eventTable,
+  instructions: instructionTable,
+  withoutOracle: withoutOracleTable,
+  components: componentTable,
+  bochs: bochsTable,
+  qemu: qemuTable,
 };
 
 /** The page with its tables as the data has them now. */
