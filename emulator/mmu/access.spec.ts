@@ -207,8 +207,9 @@ test('peeking agrees with walking and changes nothing', () => {
 test('descriptor tables above 4 GBytes may cross a page in compatibility mode', () => {
   const { cpu, access, memory } = longMode();
   const high = 0xffff_8000_0000_0000n;
-  // The upper half's first entry refers to the same tables.
+  // Only the upper half is mapped.
   memory.write64(0x2_0000 + 256 * 8, memory.read64(0x2_0000));
+  memory.write64(0x2_0000, 0n);
   memory.write64(PAGE_AT + 0xffc, 0x1122_3344_5566_7788n);
   cpu.setSegment(SEG.CS, 0x1b, 0n, 0xffff_ffff, 0xc09b);
   access.contextChanged();
