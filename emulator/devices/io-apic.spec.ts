@@ -81,6 +81,19 @@ test('an edge-triggered input gives one interrupt an edge, and an edge while mas
   assert.equal(pc.interrupt(), undefined);
 });
 
+test('edges of a timer that nobody looked at while it was masked are lost too', () => {
+  const pc = new Board();
+  pc.initPic(0xff, 0xff);
+  pc.out(0x43, 0x34);
+  pc.out(0x40, 0x10, 0x27);
+  pc.time = 100_000_000n;
+  pc.redirect(2, 0x31);
+  assert.equal(pc.interrupt(), undefined);
+  assert.ok((pc.platform.nextEvent() ?? 0n) > pc.time);
+  pc.nextEvent();
+  assert.equal(pc.interrupt(), 0x31);
+});
+
 test('a level-triggered input interrupts until it is released, and not again before the end of interrupt', () => {
   const pc = new Board();
   pc.redirect(14, 0x77 | LEVEL);

@@ -116,17 +116,15 @@ export class Platform implements PortDevice, InterruptSource, TimedDevice, Physi
   }
 
   read(physical: number, size: number): bigint {
-    if (this.apics.claims(Math.floor(physical / PAGE_SIZE))) {
-      this.advance(this.clock());
-      return this.apics.read(physical, size);
-    }
+    this.advance(this.clock());
+    if (this.apics.claims(Math.floor(physical / PAGE_SIZE))) return this.apics.read(physical, size);
     const region = this.chipset.mmio.at(physical);
     return region === undefined ? (1n << BigInt(size * 8)) - 1n : region.read(physical - region.base, size);
   }
 
   write(physical: number, size: number, value: bigint): void {
+    this.advance(this.clock());
     if (this.apics.claims(Math.floor(physical / PAGE_SIZE))) {
-      this.advance(this.clock());
       this.apics.write(physical, size, value);
       return;
     }

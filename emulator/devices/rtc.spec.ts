@@ -160,6 +160,17 @@ test('an alarm comes when hours, minutes and seconds agree; a don’t-care agree
   assert.equal(pc.get(C) & (0x80 | ALARM), 0x80 | ALARM);
 });
 
+test('an alarm at a second that never comes is not looked for again and again', () => {
+  const pc = new Board();
+  pc.set(B, ALARM | 0x02);
+  pc.set(5, 0xff);
+  pc.set(3, 0xff);
+  pc.set(1, 0x7f);
+  const began = performance.now();
+  for (let looks = 0; looks < 10_000; looks++) assert.equal(pc.platform.nextEvent(), undefined);
+  assert.ok(performance.now() - began < 2000);
+});
+
 test('the alarm found by rule is the alarm found by trying every second', () => {
   const field = (max: number): fc.Arbitrary<number> => fc.oneof(fc.constant(0xff), fc.nat(max));
   fc.assert(

@@ -36,6 +36,7 @@ const UPDATE_WARNING = 2_228_000n;
 /** From the end of the divider's reset to the first update. */
 const FIRST_UPDATE = MACHINE_HZ / 2n;
 const DONT_CARE = 0xc0;
+const SIXTY = Array.from({ length: 60 }, (_, i) => i);
 const PM = 0x80;
 
 /** Quadwords of the state: calendar seconds (Unix time) and machine time of one and the same second's beginning, time settled. */
@@ -122,6 +123,7 @@ export class Rtc {
     const midnight = floorDivide(seconds, day) * day;
     const from = Number(seconds - midnight) + 1;
     const named = [REG.hoursAlarm, REG.minutesAlarm, REG.secondsAlarm].map((register) => this.r[register]);
+    if (!SIXTY.some((second) => matches(named[2], this.encode(second)))) return undefined;
     for (let hour = Math.floor(from / 3600); hour < 48; hour++) {
       if (!matches(named[0], this.encodeHour(hour % 24))) continue;
       for (let minute = Math.max(0, Math.floor(from / 60) - hour * 60); minute < 60; minute++) {

@@ -133,6 +133,30 @@ test('HLT that nothing can end stops the machine and says so', () => {
   assert.equal(boot(assemble('cli\nhlt\n')).run(100).kind, 'halted');
 });
 
+test('time does not go on to events that lie behind the end of time', () => {
+  const quiet = 'mov al, 0xff\nout 0x21, al\nout 0xa1, al\n';
+  const farMatch = 'mov eax, 0xfed00000\nmov dword [rax + 0x100], 0x2804\nmov dword [rax + 0x10], 1\n';
+  const farDeadline = `
+        mov     ecx, 0x1b
+        rdmsr
+        or      eax, 0x400
+        wrmsr
+        mov     ecx, 0x832
+        xor     edx, edx
+        mov     eax, 0x40040
+        wrmsr
+        mov     ecx, 0x6e0
+        mov     eax, -16
+        mov     edx, -1
+        wrmsr
+  `;
+  for (const far of [farMatch, farDeadline]) {
+    const machine = boot(assemble(`${quiet}${far}sti\nhlt\n`));
+    assert.equal(machine.run(100).kind, 'halted');
+    assert.ok(machine.time < 100n);
+  }
+});
+
 test('a triple fault tells its story', () => {
   const machine = boot(assemble('lidt [idtr]\nud2\nidtr: dw 0\ndq 0\n'));
   const stop = machine.run(100);

@@ -23,6 +23,7 @@ import { POWERED_OFF, RESET_REQUESTED, SLEEPING } from '../devices/power';
 import { BOUNDARY, MACHINE, PENDING, PSEUDO, SCRATCH } from '../state/layout';
 import { ACTIVITY } from '../tables/boundary-state';
 import { BRANCH_ROWS } from '../tables/branch-rows';
+import { END_OF_TIME } from '../tables/clock';
 import type { VmxUnit } from '../vmx/vmx-unit';
 import type { Breakpoints } from './breakpoints';
 import { CodeModes } from './code-modes';
@@ -201,17 +202,20 @@ export class Runner {
     }
     if (turns.anyShutdown) return this.shutdown();
     const due = earliest(parts.platform.nextEvent(), nextWaitEnd(cpu));
-    if (due === undefined) return { kind: 'halted' };
-    if (due > this.time) cpu.setField(MACHINE.time, due);
-    return 'happened';
+    return this.skipTo(due) ? 'happened' : { kind: 'halted' };
+  }
+
+  /** Lets machine time go on to an event; false if there is none. */
+  private skipTo(due: bigint | undefined): boolean {
+    if (due === undefined || due >= END_OF_TIME) return false;
+    if (due > this.time) this.cpu.setField(MACHINE.time, due);
+    return true;
   }
 
   /** Nothing runs until a device wakes the machine; then it goes on where firmware passes it on to. */
   private sleep(): 'happened' | Stop {
     const { cpu, parts } = this;
-    const due = parts.platform.nextEvent();
-    if (due === undefined) return { kind: 'halted' };
-    if (due > this.time) cpu.setField(MACHINE.time, due);
+    if (!this.skipTo(parts.platform.nextEvent())) return { kind: 'halted' };
     parts.platform.advance(this.time);
     if ((cpu.field32(MACHINE.poweredOff) & SLEEPING) === 0) parts.wake();
     return 'happened';

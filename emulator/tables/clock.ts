@@ -5,6 +5,8 @@
 
 /** Machine time units in a second. */
 export const MACHINE_HZ = 1_000_000_000n;
+/** What would come at this time or later never comes: machine time is kept in 64 bits, and this is 292 years. */
+export const END_OF_TIME = 1n << 63n;
 /** The time-stamp counter runs at machine time. */
 export const TSC_HZ = MACHINE_HZ;
 /** Input clock of the 8254: a third of the colour subcarrier of NTSC. */
