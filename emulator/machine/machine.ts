@@ -159,6 +159,7 @@ class EmulatedMachine implements LoadableMachine {
   }
 
   private wake(): void {
+    this.platform.apics.reset();
     this.resetProcessors();
     enterWakingVector(this.cpu);
   }
@@ -167,6 +168,7 @@ class EmulatedMachine implements LoadableMachine {
     // The story of a shutdown is the story of the run that led to it.
     this.cpu.faultChain.length = 0;
     this.cpu.nmiUnblockedBy = undefined;
+    this.runner.forget();
     this.access.dropInline();
     this.code.clear();
   }

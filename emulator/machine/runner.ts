@@ -72,8 +72,8 @@ export class Runner {
   private redo = false;
   /** BOUNDARY.pendingDebug when the interpreter was entered. */
   private pendingDebug = 0;
-  /** The processor that stands where the caller resumed it, perhaps at a breakpoint that is no stop again; -1: none does any more. */
-  private standing = -1;
+  /** Processors that stand where the caller last saw them stop or resumed them, perhaps at a breakpoint that is no stop again. */
+  private readonly standing = new Set<number>();
   /** Turns since an instruction last retired or time was skipped. */
   private stuck = 0;
 
@@ -98,12 +98,17 @@ export class Runner {
     return time + BigInt(this.cpu.retiredInSlice(before));
   }
 
+  /** The machine is another one than the caller last saw. */
+  forget(): void {
+    this.standing.clear();
+  }
+
   /** Runs at most `instructions`; may return earlier with 'limit' where instructions take long to retire. */
   run(instructions: number): Stop {
     const end = this.time + BigInt(instructions);
     let left = instructions;
     let shares = 0;
-    this.standing = this.parts.turns.active;
+    this.standing.add(this.parts.turns.active);
     while (left > 0) {
       const stop = this.turn(left);
       if (stop !== undefined) return stop;
@@ -125,12 +130,13 @@ export class Runner {
   /** Executes one instruction of a processor once its turn has come. */
   step(target = this.parts.turns.active): Stop {
     const { turns } = this.parts;
-    this.standing = -1;
+    this.standing.add(turns.active);
     for (let tries = 0; tries < PATIENCE; tries++) {
       this.exit = EXIT.NONE;
       const event = this.betweenInstructions();
       if (event !== 'happened' && event !== 'proceed') return event;
       const isTarget = turns.active === target;
+      if (isTarget || event === 'happened') this.standing.delete(turns.active);
       if (event === 'proceed') {
         if (isTarget) {
           this.syncDebugRegisters();
@@ -154,7 +160,7 @@ export class Runner {
     this.exit = EXIT.NONE;
     const event = this.betweenInstructions();
     if (event === 'happened') {
-      if (this.parts.turns.active === this.standing) this.standing = -1;
+      this.standing.delete(this.parts.turns.active);
       return this.requestedStop();
     }
     if (event !== 'proceed') return event;
@@ -162,8 +168,7 @@ export class Runner {
   }
 
   private execute(left: number): Stop | undefined {
-    const first = this.parts.turns.active === this.standing;
-    if (first) this.standing = -1;
+    const first = this.standing.delete(this.parts.turns.active);
     this.syncDebugRegisters();
     if (first && this.atBreakpoint()) this.single();
     else if (needsSingleStep(this.cpu)) {
@@ -269,6 +274,7 @@ export class Runner {
   }
 
   private breakpointStop(): Stop {
+    this.standing.add(this.parts.turns.active);
     return { kind: 'breakpoint', linear: this.linearRip };
   }
 

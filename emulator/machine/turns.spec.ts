@@ -111,6 +111,33 @@ test('a step is of the processor named, whoever’s turn it is', () => {
   }
 });
 
+test('a processor that stands at a breakpoint does not keep another from being stepped', () => {
+  const machine = boot(`${BOTH}first: nop\nhere: inc edi\n.l: jmp .l\nother: inc edi\njmp other\n`, 2, 100);
+  const rest = (processor: number) => machine.layers.filter((layer) => layer.processor === processor)[0];
+  const nop = Buffer.from(machine.peekPhysical(LOAD_AT, 256)).indexOf(Buffer.from([0x90, 0x66, 0x47]));
+  machine.setBreakpoints([{ linear: BigInt(LOAD_AT + nop + 1), layer: undefined }]);
+  assert.equal(machine.run(10_000).kind, 'breakpoint');
+  assert.equal(machine.current.processor, 0);
+  assert.equal(machine.step(1).kind, 'limit');
+  assert.equal(machine.current.processor, 1);
+  assert.equal(machine.state(rest(0)).gpr(7), 1n, 'the first has gone on');
+});
+
+test('a processor that was seen at a breakpoint is not stopped there again', () => {
+  const machine = boot(`${BOTH}first: mov edi, 5\nhere: inc edi\n.l: jmp .l\nother: jmp first\n`, 2, 100);
+  const inc = Buffer.from(machine.peekPhysical(LOAD_AT, 256)).indexOf(Buffer.from([0x66, 0x47]));
+  machine.setBreakpoints([{ linear: BigInt(LOAD_AT + inc), layer: undefined }]);
+  const stopped = [1, 2].map(() => {
+    assert.equal(machine.run(10_000).kind, 'breakpoint');
+    const { processor } = machine.current;
+    // The other one is stepped meanwhile.
+    assert.equal(machine.step(1 - processor).kind, 'limit');
+    return processor;
+  });
+  assert.deepEqual(stopped, [0, 1]);
+  assert.equal(machine.run(10_000).kind, 'limit');
+});
+
 test('registers of a processor that waits for its turn can be read and written, and its turn finds them', () => {
   const machine = boot(
     `${BOTH}first: jmp first\nother: test edi, edi\njz other\nmov [0x7000], edi\ncli\nhlt\n`,
