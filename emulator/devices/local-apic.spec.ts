@@ -36,11 +36,11 @@ test('identification and reset values are the SDM’s', () => {
   const pc = new TestPlatform();
   assert.equal(pc.apic(0x20), 0);
   assert.equal(pc.apic(0x30) & 0xff, 0x14);
-  assert.equal((pc.apic(0x30) >> 16) & 0xff, 6);
+  assert.equal((pc.apic(0x30) >> 16) & 0xff, 5, 'no CMCI, as MCG_CAP says');
   assert.equal(pc.apic(0xe0), 0xffff_ffff);
   pc.platform.initialize(0);
   assert.equal(pc.apic(SVR), 0xff);
-  for (const lvt of [0x2f0, 0x320, 0x330, 0x340, 0x350, 0x360, 0x370]) assert.equal(pc.apic(lvt), MASKED);
+  for (const lvt of [0x320, 0x330, 0x340, 0x350, 0x360, 0x370]) assert.equal(pc.apic(lvt), MASKED);
 });
 
 test('a self IPI is requested, delivered, in service, and over at EOI', () => {
@@ -366,7 +366,7 @@ test('x2APIC logical IDs are cluster and bit of the ID; all ones name everybody'
 test('vectors below 16 and registers that do not exist are reported in ESR', () => {
   const pc = enabled();
   pc.setApic(ICR, SELF | 5);
-  pc.apic(0x40);
+  pc.apic(0x2f0);
   assert.equal(pc.apic(0x280), 0, 'ESR shows errors after a write to it');
   pc.setApic(0x280, 0);
   assert.equal(pc.apic(0x280), 0xa0);

@@ -18,7 +18,6 @@ export const APIC = {
   tmr: 0x18,
   irr: 0x20,
   esr: 0x28,
-  lvtCmci: 0x2f,
   icrLow: 0x30,
   icrHigh: 0x31,
   lvtTimer: 0x32,
@@ -34,8 +33,8 @@ export const APIC = {
   selfIpi: 0x3f,
 } as const;
 
-/** 7 LVT entries, integrated APIC; EOI broadcasts cannot be suppressed. */
-const VERSION = 0x0006_0014;
+/** 6 LVT entries, as MCG_CAP knows no CMCI; integrated APIC; EOI broadcasts cannot be suppressed. */
+const VERSION = 0x0005_0014;
 const LVT_MASKED = 0x1_0000;
 /** Delivery mode of an interrupt message, interrupt command or LVT entry. */
 export const DELIVERY = { fixed: 0, lowest: 1, smi: 2, nmi: 4, init: 5, startup: 6, extInt: 7 } as const;
@@ -43,7 +42,6 @@ const ERROR = { sendIllegalVector: 0x20, receivedIllegalVector: 0x40, illegalReg
 
 /** Writable bits of the LVT registers. */
 const LVT_WRITABLE: Readonly<Record<number, number>> = {
-  [APIC.lvtCmci]: 0x1_07ff,
   [APIC.lvtTimer]: 0x7_00ff,
   [APIC.lvtThermal]: 0x1_07ff,
   [APIC.lvtPerformance]: 0x1_07ff,
@@ -340,7 +338,6 @@ export class LocalApic {
       case APIC.lvtTimer:
         this.timer.setMode(this.lvt(register, value), time);
         break;
-      case APIC.lvtCmci:
       case APIC.lvtThermal:
       case APIC.lvtPerformance:
       case APIC.lvtLint0:
@@ -407,7 +404,7 @@ function isRegister(register: number): boolean {
   return (
     (register >= APIC.id && register <= APIC.version) ||
     (register >= APIC.tpr && register <= APIC.esr) ||
-    (register >= APIC.lvtCmci && register <= APIC.currentCount) ||
+    (register >= APIC.icrLow && register <= APIC.currentCount) ||
     register === APIC.divide
   );
 }

@@ -19,7 +19,6 @@ const X2APIC_WRITABLE: Readonly<Record<number, number>> = {
   [APIC.svr]: 0x3ff,
   [APIC.esr]: 0,
   // Status bits are not refused.
-  [APIC.lvtCmci]: 0x1_17ff,
   [APIC.icrLow]: ICR_WRITABLE | 0x1000,
   [APIC.lvtTimer]: 0x7_10ff,
   [APIC.lvtThermal]: 0x1_17ff,
