@@ -148,8 +148,9 @@ export class InlineMaps {
   dropLinear(low: number): void {
     const { u32 } = this.memory;
     const offset = inlineOffset(low);
-    for (const map of MAPS) {
-      for (let i = 0; i < INLINE.banks; i++) {
+    for (let i = 0; i < INLINE.banks; i++) {
+      if (this.banks[i].count === 0) continue;
+      for (const map of MAPS) {
         const at = (map + i * INLINE_BANK_SIZE + offset) >> 2;
         if (u32[at] === low) this.clearEntry(at);
       }

@@ -165,13 +165,14 @@ export class Tlb {
 
   /** INVLPG: the page's translations of this VPID and PCID and its global ones, whatever size the page had. */
   invalidatePage(low: number, high: number, vpid: number, pcid: number): void {
-    const { words } = this;
-    this.dropWhere((at) => {
+    const { words, start } = this;
+    const end = start + ENTRY_WORDS;
+    for (let at = start; at < end; at += WORDS) {
+      const tag = words[at];
+      if ((tag & TLB.VALID) === 0 || !this.maps(at, low, high)) continue;
       const ids = words[at + WORD.ids];
-      if ((ids & 0xffff) !== vpid) return false;
-      if (ids >>> 16 !== pcid && (words[at] & TLB.GLOBAL) === 0) return false;
-      return this.maps(at, low, high);
-    });
+      if ((ids & 0xffff) === vpid && (ids >>> 16 === pcid || (tag & TLB.GLOBAL) !== 0)) this.drop(at);
+    }
   }
 
   /** INVPCID of an individual address: as `invalidatePage`, of another PCID and without the global translations. */
