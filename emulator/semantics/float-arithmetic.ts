@@ -28,7 +28,10 @@ const singleProductDiffers = (context: OperandContext, x: Expr, y: Expr, z: Expr
 
 /** Whether x times y is z. */
 function productDiffers(context: OperandContext, size: FloatSize, x: Expr, y: Expr, z: Expr): Inexactness {
-  if (size === 4) return { inexact: singleProductDiffers(context, x, y, z), unsure: [] };
+  if (size === 4) {
+    // A quotient by infinity is an exact zero, but no product gives it back.
+    return { inexact: singleProductDiffers(context, x, y, z), unsure: [FLOAT_LANES[4].notFinite(y)] };
+  }
   const { op } = FLOAT_LANES[8];
   const p = context.holdAs('v128', op('mul', x, y));
   const error = productError(context, x, y, p);
