@@ -1,7 +1,9 @@
-/** Writes the tables of docs/processor.md from the data they describe: `npx tsx scripts/processor-doc.ts`. */
+/** Writes the tables of docs/processor.md and docs/debugging.md from the data they describe: `npx tsx scripts/processor-doc.ts`. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { format } from 'prettier';
+import { launchAttributes } from '../debug-adapter/configuration';
+import type { Schema } from '../debug-adapter/schema';
 import { CPU_MODEL_NAMES, CPU_MODELS, type CpuModel, IMPLEMENTED } from '../emulator/tables/cpu-models';
 import { cpuid, type CpuidDynamics, processorSignature } from '../emulator/tables/cpuid';
 import { CPU_FEATURES } from '../emulator/tables/cpuid-features';
@@ -14,7 +16,10 @@ import { reasonAgainst } from '../test/host-oracle/tested-rows';
 import { DEVIATIONS, QEMU_DEVIATIONS } from '../test/system/deviations';
 import { PAGING_SUBJECTS } from '../test/system/paging-subjects';
 
-export const PROCESSOR_DOC = resolve(import.meta.dirname, '..', 'docs', 'processor.md');
+/** Pages with generated tables. */
+export const GENERATED_PAGES: readonly string[] = ['processor.md', 'debugging.md'].map((page) =>
+  resolve(import.meta.dirname, '..', 'docs', page),
+);
 
 const hex = (value: number | bigint): string => value.toString(16).toUpperCase() + 'H';
 const code = (text: string): string => `\`${text}\``;
@@ -210,6 +215,18 @@ const qemuTable = (): string =>
     ...pagingDeviations('QEMU'),
   ]);
 
+function settingTable(): string {
+  const settings: Readonly<Record<string, Schema>> = launchAttributes.properties;
+  return table(
+    ['Setting', 'If absent', 'Meaning'],
+    Object.entries(settings).map(([name, schema]) => [
+      code(name),
+      schema.default === undefined ? '' : code(JSON.stringify(schema.default)),
+      schema.description ?? '',
+    ]),
+  );
+}
+
 const TABLES: Readonly<Record<string, () => string>> = {
   models: modelTable,
   features: featureTable,
@@ -221,6 +238,7 @@ const TABLES: Readonly<Record<string, () => string>> = {
   components: componentTable,
   bochs: bochsTable,
   qemu: qemuTable,
+  settings: settingTable,
 };
 
 /** The page with its tables as the data has them now. */
@@ -233,7 +251,7 @@ export async function withTables(page: string): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  writeFileSync(PROCESSOR_DOC, await withTables(readFileSync(PROCESSOR_DOC, 'utf8')));
+  for (const page of GENERATED_PAGES) writeFileSync(page, await withTables(readFileSync(page, 'utf8')));
 }
 
 if (require.main === module) void main();
