@@ -1,4 +1,5 @@
-import { DESCRIPTOR_TABLES } from '../state/layout';
+import { DESCRIPTOR_TABLES, SEGMENT, SEGMENT_SIZE, SEGMENTS } from '../state/layout';
+import { fromWords } from '../state/words';
 import { type Processor, SEG } from './processor';
 
 /** Access-rights bits of a segment register and of a descriptor, VMCS format. */
@@ -70,21 +71,19 @@ export const systemType = (access: number): number =>
 /** Descriptor of a selector that is not null, or undefined where it lies beyond its table. */
 export function readDescriptor(cpu: Processor, selector: number): Descriptor | undefined {
   const offset = selector & 0xfff8;
-  let tableBase: bigint;
+  let table: number = DESCRIPTOR_TABLES.gdtrBase;
   if (selector & 4) {
     if (cpu.access(SEG.LDTR) & ACCESS_RIGHTS.UNUSABLE || offset + 7 > cpu.limit(SEG.LDTR)) return undefined;
-    tableBase = cpu.base(SEG.LDTR);
-  } else {
-    if (offset + 7 > cpu.field32(DESCRIPTOR_TABLES.gdtrLimit)) return undefined;
-    tableBase = cpu.field(DESCRIPTOR_TABLES.gdtrBase);
-  }
-  const at = tableBase + BigInt(offset);
-  return parseDescriptor(cpu.mmu.readSystem(at, 8), at);
+    table = SEGMENTS + SEG.LDTR * SEGMENT_SIZE + SEGMENT.base;
+  } else if (offset + 7 > cpu.field32(DESCRIPTOR_TABLES.gdtrLimit)) return undefined;
+  const { view, u32 } = cpu.memory;
+  const atLow = u32[table >> 2] + offset;
+  const atHigh = u32[(table >> 2) + 1] + (atLow > 0xffff_ffff ? 1 : 0);
+  const host = cpu.mmu.loadSystem(atLow >>> 0, atHigh >>> 0, 8);
+  return parseDescriptor(view.getUint32(host, true), view.getUint32(host + 4, true), fromWords(atLow, atHigh));
 }
 
-function parseDescriptor(raw: bigint, at: bigint): Descriptor {
-  const low = Number(BigInt.asUintN(32, raw));
-  const high = Number(raw >> 32n);
+function parseDescriptor(low: number, high: number, at: bigint): Descriptor {
   const access = (high >>> 8) & 0xf0ff;
   const rawLimit = (low & 0xffff) | (high & 0xf_0000);
   return {
@@ -112,6 +111,13 @@ export function markAccessed(cpu: Processor, descriptor: Descriptor): number {
     cpu.mmu.writeSystem(descriptor.at + 5n, 1, BigInt((descriptor.access | ACCESS_RIGHTS.ACCESSED) & 0xff));
   }
   return descriptor.access | ACCESS_RIGHTS.ACCESSED;
+}
+
+/** A descriptor with its accessed bit set, in its table too: that may fault, so it comes before anything else changes. */
+export function accessed(cpu: Processor, descriptor: Descriptor): Descriptor {
+  return descriptor.access & ACCESS_RIGHTS.ACCESSED
+    ? descriptor
+    : { ...descriptor, access: markAccessed(cpu, descriptor) };
 }
 
 /** Loads a segment register from a descriptor. */

@@ -2,6 +2,7 @@ import type { DecodedRecord } from '../decode/decoded-record';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import {
   ACCESS_RIGHTS,
+  accessed,
   type Descriptor,
   isCode,
   isConforming,
@@ -31,7 +32,7 @@ const isLongCode = (cpu: Processor, access: number): boolean => cpu.longMode && 
 
 /** #GP(0) unless an offset may be executed in a code segment. */
 function checkTarget(cpu: Processor, code: Descriptor, offset: bigint): void {
-  if (isLongCode(cpu, code.access) ? !cpu.isCanonical(offset) : offset > BigInt(code.limit)) raise(VECTOR.GP, 0);
+  if (isLongCode(cpu, code.access) ? !cpu.isCanonical(offset) : offset > code.limit) raise(VECTOR.GP, 0);
 }
 
 /** Code descriptor that a far jump, call or return names; `#GP(selector)` where there is none. */
@@ -57,12 +58,6 @@ function checkDirect(cpu: Processor, selector: number, code: Descriptor): void {
   checkLongBits(cpu, code.access, selector);
   if (!code.present) raise(VECTOR.NP, error);
 }
-
-/** A descriptor with its accessed bit set, in its table too: that may fault, so it comes before the stack changes. */
-const accessed = (cpu: Processor, descriptor: Descriptor): Descriptor => ({
-  ...descriptor,
-  access: markAccessed(cpu, descriptor),
-});
 
 function enterCode(cpu: Processor, selector: number, cpl: number, code: Descriptor, offset: bigint): void {
   loadSegment(cpu, SEG.CS, (selector & 0xfffc) | cpl, accessed(cpu, code));
@@ -250,7 +245,7 @@ const callFar =
     return farCall(cpu, selector, offset, sizeOf(insn), transferOf(cpu, insn));
   };
 
-/** Checks and loads what RETF and IRET have in common; `release` is RETF's operand. */
+/** Checks and loads what RETF and IRET have in common; `release` is RETF's operand. What the context follows from is the caller's. */
 export function returnTo(
   cpu: Processor,
   stack: StackReader,
@@ -272,11 +267,12 @@ export function returnTo(
     checkTarget(cpu, code, offset);
     const entered = accessed(cpu, code);
     setStackPointer(cpu, stack.pointer);
-    enterCode(cpu, selector, rpl, entered, offset);
+    loadSegment(cpu, SEG.CS, selector, entered);
+    cpu.rip = offset;
     return;
   }
   const newRsp = stack.pop();
-  const newSs = Number(stack.pop() & 0xffffn);
+  const newSs = stack.popSelector();
   const toLong = isLongCode(cpu, code.access);
   const segment = returnStack(cpu, newSs, rpl, toLong);
   checkTarget(cpu, code, offset);
@@ -285,9 +281,8 @@ export function returnTo(
   else loadNull(cpu, SEG.SS, newSs, rpl);
   loadSegment(cpu, SEG.CS, selector, entered);
   cpu.rip = offset;
-  setStackPointer(cpu, newRsp + BigInt(release));
+  setStackPointer(cpu, release === 0 ? newRsp : newRsp + BigInt(release));
   if (rpl > cpl) dropInnerSegments(cpu);
-  cpu.mmu.contextChanged();
 }
 
 /** Stack segment a return goes to; undefined for the null selector 64-bit code may have. */
@@ -311,13 +306,16 @@ const retFar =
     const release = immediate ? Number(insn.imm & 0xffffn) : 0;
     const stack = new StackReader(cpu, sizeOf(insn));
     const offset = stack.pop();
-    const selector = Number(stack.pop() & 0xffffn);
+    const selector = stack.popSelector();
     if (!isProtected(cpu)) {
       checkRealTarget(cpu, offset);
       stack.skip(release);
       setStackPointer(cpu, stack.pointer);
       enterReal(cpu, selector, offset);
-    } else returnTo(cpu, stack, selector, offset, release, false);
+    } else {
+      returnTo(cpu, stack, selector, offset, release, false);
+      cpu.mmu.contextChanged();
+    }
     return COLD.JUMPED;
   };
 

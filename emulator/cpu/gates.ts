@@ -1,7 +1,9 @@
 import { CONTROL, DESCRIPTOR_TABLES, FLAGS } from '../state/layout';
+import { fromWords, highWord, lowWord } from '../state/words';
 import { CR0, RFLAGS } from '../tables/control-registers';
 import {
   ACCESS_RIGHTS,
+  accessed,
   type Descriptor,
   isCode,
   isConforming,
@@ -18,7 +20,7 @@ import { raise, VECTOR } from './faults';
 import { isVirtual8086, loadRealSegment } from './modes';
 import { type Processor, SEG } from './processor';
 import { RSP } from './registers';
-import { currentStack, setStackPointer, type StackSegment, StackWriter } from './stack';
+import { currentStack, FLAT_STACK, setStackPointer, type StackSegment, StackWriter } from './stack';
 import { switchTask } from './task-switch';
 
 /** An event on its way through the IDT. */
@@ -72,30 +74,34 @@ function deliverReal(cpu: Processor, event: GateEvent): void {
 
 /** The gate's code segment, checked; its DPL decides the new privilege level. */
 function targetSegment(cpu: Processor, selector: number, vector: number, ext: number, long: boolean): Descriptor {
-  const gate = `IDT gate ${vector}`;
-  if (isNull(selector)) refuse(cpu, VECTOR.GP, ext, `${gate} has a null code selector`);
+  if (isNull(selector)) refuse(cpu, VECTOR.GP, ext, `IDT gate ${vector} has a null code selector`);
   const code = (selector & 0xfffc) | ext;
   const descriptor = readDescriptor(cpu, selector);
   if (!descriptor) {
-    refuse(cpu, VECTOR.GP, code, `code selector ${hex(selector)} of ${gate} lies beyond its descriptor table`);
+    refuse(
+      cpu,
+      VECTOR.GP,
+      code,
+      `code selector ${hex(selector)} of IDT gate ${vector} lies beyond its descriptor table`,
+    );
   }
   if (!isCode(descriptor.access)) {
-    refuse(cpu, VECTOR.GP, code, `selector ${hex(selector)} of ${gate} is not a code segment`);
+    refuse(cpu, VECTOR.GP, code, `selector ${hex(selector)} of IDT gate ${vector} is not a code segment`);
   }
   if (descriptor.dpl > cpu.cpl) {
     refuse(
       cpu,
       VECTOR.GP,
       code,
-      `code segment ${hex(selector)} of ${gate} is less privileged than the interrupted code`,
+      `code segment ${hex(selector)} of IDT gate ${vector} is less privileged than the interrupted code`,
     );
   }
   if (!descriptor.present) {
-    refuse(cpu, VECTOR.NP, code, `code segment ${hex(selector)} of ${gate} is not present`);
+    refuse(cpu, VECTOR.NP, code, `code segment ${hex(selector)} of IDT gate ${vector} is not present`);
   }
   const bits = descriptor.access & (ACCESS_RIGHTS.LONG | ACCESS_RIGHTS.BIG);
   if (long && bits !== ACCESS_RIGHTS.LONG) {
-    refuse(cpu, VECTOR.GP, code, `code segment ${hex(selector)} of ${gate} is not a 64-bit one`);
+    refuse(cpu, VECTOR.GP, code, `code segment ${hex(selector)} of IDT gate ${vector} is not a 64-bit one`);
   }
   return descriptor;
 }
@@ -247,42 +253,42 @@ export function rspFromTss(cpu: Processor, index: number, ext: number): bigint {
   return cpu.mmu.readSystem(cpu.base(SEG.TR) + BigInt(at), 8);
 }
 
-const FLAT_STACK: StackSegment = { base: 0n, limit: 0xffff_ffff, access: 0, flat: true };
-
 function deliverLong(cpu: Processor, event: GateEvent): void {
   const { vector, software, errorCode } = event;
   const ext = software ? 0 : 1;
-  if (vector * 16 + 15 > cpu.field32(DESCRIPTOR_TABLES.idtrLimit)) {
+  const { view, u32 } = cpu.memory;
+  if (vector * 16 + 15 > u32[DESCRIPTOR_TABLES.idtrLimit >> 2]) {
     refuse(cpu, VECTOR.GP, vector * 8 + 2 + ext, `IDT entry ${vector} lies beyond the IDTR limit`);
   }
-  const at = cpu.field(DESCRIPTOR_TABLES.idtrBase) + BigInt(vector * 16);
-  const gate = cpu.mmu.readSystem(at, 8);
-  const low = Number(gate & 0xffff_ffffn);
-  const high = Number(gate >> 32n);
+  const at = u32[DESCRIPTOR_TABLES.idtrBase >> 2] + vector * 16;
+  const atHigh = u32[(DESCRIPTOR_TABLES.idtrBase >> 2) + 1] + (at > 0xffff_ffff ? 1 : 0);
+  const gate = cpu.mmu.loadSystem(at >>> 0, atHigh >>> 0, 16);
+  const low = view.getUint32(gate, true);
+  const high = view.getUint32(gate + 4, true);
+  const offsetHigh = view.getUint32(gate + 8, true);
   const type = checkGate(cpu, event, high, true);
   const selector = low >>> 16;
-  const offset = (cpu.mmu.readSystem(at + 8n, 4) << 32n) | BigInt(((high & 0xffff_0000) | (low & 0xffff)) >>> 0);
   const code = targetSegment(cpu, selector, vector, ext, true);
   const inner = !isConforming(code.access) && code.dpl < cpu.cpl;
   const cpl = inner ? code.dpl : cpu.cpl;
   const ist = high & 7;
   const top = ist > 0 ? rspFromTss(cpu, 3 + ist, ext) : inner ? rspFromTss(cpu, code.dpl, ext) : cpu.gpr(RSP);
   if (!cpu.isCanonical(top)) refuse(cpu, VECTOR.SS, ext, `the stack pointer for IDT gate ${vector} is not canonical`);
-  const stack = new StackWriter(cpu, FLAT_STACK, top & ~0xfn, 8);
+  const stack = new StackWriter(cpu, FLAT_STACK, fromWords(lowWord(top) & ~0xf, highWord(top)), 8);
   stack.push(cpu.selector(SEG.SS));
   stack.push(cpu.gpr(RSP));
   stack.push(imageOf(cpu, event));
   stack.push(cpu.selector(SEG.CS));
   stack.push(event.returnRip);
   if (errorCode !== undefined) stack.push(errorCode);
-  stack.check(cpl === 3, () =>
-    refuse(cpu, VECTOR.SS, ext, `the frame for IDT gate ${vector} is not at canonical addresses`),
-  );
+  if (!stack.fits) refuse(cpu, VECTOR.SS, ext, `the frame for IDT gate ${vector} is not at canonical addresses`);
+  stack.probe(cpl === 3);
+  const offset = fromWords((high & 0xffff_0000) | (low & 0xffff), offsetHigh);
   if (!cpu.isCanonical(offset)) refuse(cpu, VECTOR.GP, ext, `IDT gate ${vector} points to a non-canonical address`);
-  const access = markAccessed(cpu, code);
+  const entered = accessed(cpu, code);
   if (inner) loadNull(cpu, SEG.SS, cpl, cpl);
-  loadSegment(cpu, SEG.CS, (selector & 0xfffc) | cpl, { ...code, access });
-  cpu.mmu.contextChanged();
+  loadSegment(cpu, SEG.CS, (selector & 0xfffc) | cpl, entered);
+  if (inner) cpu.mmu.contextChanged();
   stack.commit();
   cpu.setGpr(RSP, stack.pointer);
   flagsThroughGate(cpu, type === SYSTEM_TYPE.INTERRUPT32);

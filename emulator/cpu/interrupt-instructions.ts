@@ -35,8 +35,9 @@ function iret(cpu: Processor, insn: DecodedRecord): ColdResult {
   }
   const stack = new StackReader(cpu, size);
   const offset = stack.pop();
-  const selector = Number(stack.pop() & 0xffffn);
-  const flags = Number(stack.pop() & 0xffff_ffffn);
+  const selector = stack.popSelector();
+  stack.popWords();
+  const flags = stack.low;
   let mask = changeableFlags(cpu, size);
   if (size !== 2) mask |= RFLAGS.RF;
   if (!protection) {

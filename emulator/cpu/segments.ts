@@ -5,6 +5,7 @@ import { RFLAGS } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import {
   ACCESS_RIGHTS,
+  accessed,
   type Descriptor,
   isConforming,
   isNull,
@@ -12,7 +13,6 @@ import {
   isWritableData,
   loadNull,
   loadSegment,
-  markAccessed,
   readDescriptor,
   readWideBase,
   systemType,
@@ -51,7 +51,7 @@ function loadStackSegment(cpu: Processor, selector: number): void {
     raise(VECTOR.GP, code);
   }
   if (!descriptor.present) raise(VECTOR.SS, code);
-  loadSegment(cpu, SEG.SS, selector, { ...descriptor, access: markAccessed(cpu, descriptor) });
+  loadSegment(cpu, SEG.SS, selector, accessed(cpu, descriptor));
 }
 
 function loadOther(cpu: Processor, index: number, selector: number): void {
@@ -65,7 +65,7 @@ function loadOther(cpu: Processor, index: number, selector: number): void {
   const checked = !isConforming(descriptor.access);
   if (checked && ((selector & 3) > descriptor.dpl || cpu.cpl > descriptor.dpl)) raise(VECTOR.GP, code);
   if (!descriptor.present) raise(VECTOR.NP, code);
-  loadSegment(cpu, index, selector, { ...descriptor, access: markAccessed(cpu, descriptor) });
+  loadSegment(cpu, index, selector, accessed(cpu, descriptor));
 }
 
 /**

@@ -1,7 +1,9 @@
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES } from '../state/layout';
+import { highWord, lowWord } from '../state/words';
 import { CR0, RFLAGS } from '../tables/control-registers';
 import {
   ACCESS_RIGHTS,
+  accessed,
   type Descriptor,
   isCode,
   isConforming,
@@ -10,7 +12,6 @@ import {
   isWritableData,
   loadNull,
   loadSegment,
-  markAccessed,
   readDescriptor,
   systemType,
   SYSTEM_TYPE,
@@ -66,6 +67,11 @@ function newTask(cpu: Processor, { source, selector, ext }: TaskSwitch): Descrip
 
 const layoutOf = (access: number): TssLayout => (access & 8 ? TSS32 : TSS16);
 
+/** Faults now if a TSS could not be written. */
+function probeSystem(cpu: Processor, linear: bigint, size: number): void {
+  cpu.mmu.probeWriteAs(lowWord(linear), highWord(linear), size, false);
+}
+
 /**
  * Switches tasks, SDM "Task Switching". Faults up to the commit point leave the old task as it was; those after it are the new task's,
  * with RIP in it. A VM exit may take the switch's place.
@@ -77,9 +83,9 @@ export function switchTask(cpu: Processor, change: TaskSwitch): void {
 
   const old = { layout: layoutOf(cpu.access(SEG.TR)), base: cpu.base(SEG.TR), selector: cpu.selector(SEG.TR) };
   if (cpu.limit(SEG.TR) < old.layout.savedEnd - 1) raise(VECTOR.TS, (old.selector & 0xfffc) | ext);
-  cpu.mmu.probeWriteAs(old.base + BigInt(old.layout.savedStart), old.layout.savedEnd - old.layout.savedStart, false);
+  probeSystem(cpu, old.base + BigInt(old.layout.savedStart), old.layout.savedEnd - old.layout.savedStart);
   const nests = source === 'call' || source === 'gate';
-  if (nests) cpu.mmu.probeWriteAs(descriptor.base, 2, false);
+  if (nests) probeSystem(cpu, descriptor.base, 2);
   const state = readState(cpu, descriptor.base, layoutOf(descriptor.access));
 
   saveState(cpu, change, old.base, old.layout);
@@ -209,7 +215,7 @@ function loadCode(cpu: Processor, selector: number, ext: 0 | 1): void {
   const rpl = selector & 3;
   if (isConforming(descriptor.access) ? descriptor.dpl > rpl : descriptor.dpl !== rpl) raise(VECTOR.TS, code);
   if (!descriptor.present) raise(VECTOR.NP, code);
-  loadSegment(cpu, SEG.CS, selector, { ...descriptor, access: markAccessed(cpu, descriptor) });
+  loadSegment(cpu, SEG.CS, selector, accessed(cpu, descriptor));
 }
 
 function loadStack(cpu: Processor, selector: number, cpl: number, ext: 0 | 1): void {
@@ -219,7 +225,7 @@ function loadStack(cpu: Processor, selector: number, cpl: number, ext: 0 | 1): v
     raise(VECTOR.TS, code);
   }
   if (!descriptor.present) raise(VECTOR.SS, code);
-  loadSegment(cpu, SEG.SS, selector, { ...descriptor, access: markAccessed(cpu, descriptor) });
+  loadSegment(cpu, SEG.SS, selector, accessed(cpu, descriptor));
 }
 
 function loadData(cpu: Processor, index: number, selector: number, cpl: number, ext: 0 | 1): void {
@@ -230,7 +236,7 @@ function loadData(cpu: Processor, index: number, selector: number, cpl: number, 
   const inner = descriptor.dpl < Math.max(cpl, selector & 3);
   if (!isConforming(descriptor.access) && inner) raise(VECTOR.TS, code);
   if (!descriptor.present) raise(VECTOR.NP, code);
-  loadSegment(cpu, index, selector, { ...descriptor, access: markAccessed(cpu, descriptor) });
+  loadSegment(cpu, index, selector, accessed(cpu, descriptor));
 }
 
 function pushErrorCode(cpu: Processor, errorCode: number, layout: TssLayout, ext: 0 | 1): void {

@@ -16,6 +16,7 @@ import {
   SEGMENT_SIZE,
 } from '../state/layout';
 import { type MachineMemory, PAGE } from '../state/memory';
+import { fromWords, highWord, lowWord } from '../state/words';
 import { CR0, CR4, EFER, RFLAGS } from '../tables/control-registers';
 import { KIND, permits } from './access-rights';
 import { fromBounce, isRamPage, toBounce } from './bounce';
@@ -35,9 +36,6 @@ import { Tlb, TLB, type TlbContext } from './tlb';
 import { PageWalker } from './walk';
 
 type Size = 1 | 2 | 4 | 8;
-
-const low32 = (value: bigint): number => Number(BigInt.asUintN(32, value));
-const high32 = (value: bigint): number => Number(BigInt.asUintN(32, value >> 32n));
 
 /** Bits of CR4 that distinguish translation contexts. */
 const CR4_CONTEXT = CR4.PAE | CR4.PSE | CR4.SMEP | CR4.SMAP | CR4.PGE | CR4.LA57 | CR4.PKE | CR4.PKS | CR4.LAM_SUP;
@@ -121,8 +119,8 @@ export class MemoryAccess implements Mmu {
     }
     const { frame, flags, key, shift } = this.walker.walk(low, high, kind);
     if (this.paged) {
-      const pinned = BigInt.asUintN(64, this.memory.u64[PSEUDO.RIP_PAGE >> 3] + cpu.base(SEG.CS));
-      tlb.insert(low, high, context, frame, flags, key, shift, low32(pinned), high32(pinned));
+      const pinned = this.memory.u64[PSEUDO.RIP_PAGE >> 3] + cpu.base(SEG.CS);
+      tlb.insert(low, high, context, frame, flags, key, shift, lowWord(pinned), highWord(pinned));
     }
     return frame * 4096 + offset;
   }
@@ -133,16 +131,16 @@ export class MemoryAccess implements Mmu {
   }
 
   /** The entry is of the address as the instruction has it, with what LAM masks. */
-  private fillLoad(linear: bigint, physical: number): void {
+  private fillLoad(high: number, physical: number): void {
     const page = physical - (physical & 0xfff);
     if ((this.memory.pages[page >>> 12] & PAGE.WATCHED) !== 0 || !this.mayFill()) return;
-    this.maps.fill(INLINE.load, this.low, this.cpu.longMode ? high32(linear) : 0, page);
+    this.maps.fill(INLINE.load, this.low, this.cpu.longMode ? high : 0, page);
   }
 
-  private fillStore(linear: bigint, physical: number): void {
+  private fillStore(high: number, physical: number): void {
     const page = physical - (physical & 0xfff);
     if ((this.memory.pages[page >>> 12] & (PAGE.CODE | PAGE.WATCHED | PAGE.DIRTY)) !== PAGE.DIRTY) return;
-    if (this.mayFill()) this.maps.fill(INLINE.store, this.low, this.cpu.longMode ? high32(linear) : 0, page);
+    if (this.mayFill()) this.maps.fill(INLINE.store, this.low, this.cpu.longMode ? high : 0, page);
   }
 
   /**
@@ -151,10 +149,14 @@ export class MemoryAccess implements Mmu {
    * @returns the bytes in the first page
    */
   private prepare(linear: bigint, size: number, stack: boolean, kind: number): number {
-    this.low = low32(linear);
+    return this.prepareWords(lowWord(linear), highWord(linear), size, stack, kind);
+  }
+
+  private prepareWords(low: number, high: number, size: number, stack: boolean, kind: number): number {
+    this.low = low;
     this.high = 0;
     if (this.cpu.longMode) {
-      this.high = high32(linear);
+      this.high = high;
       const shift = this.high < 0x8000_0000 ? this.maskUser : this.maskSupervisor;
       if ((shift !== 0 && (kind & KIND.FETCH) === 0) || this.high >= this.lowerHalfTop) {
         this.checkCanonical(kind & KIND.FETCH ? 0 : shift, size, stack);
@@ -181,7 +183,7 @@ export class MemoryAccess implements Mmu {
     const masked = maskHigh(this.high, shift);
     if (masked !== undefined) {
       this.high = masked;
-      if (isCanonicalAccess((BigInt(masked) << 32n) | BigInt(this.low), size, this.linearBits)) return;
+      if (isCanonicalAccess(this.low, masked, size, this.linearBits)) return;
     }
     raise(stack ? VECTOR.SS : VECTOR.GP, 0);
   }
@@ -190,7 +192,7 @@ export class MemoryAccess implements Mmu {
   private tellWatch(size: number, first: number, write: boolean): void {
     const { watched, low, high } = this;
     if (!watched.holds(low, high) && !(first < size && watched.holds(this.nextLow, this.nextHigh))) return;
-    this.watch?.accessed((BigInt(high) << 32n) | BigInt(low), size, write);
+    this.watch?.accessed(fromWords(low, high), size, write);
   }
 
   // What the interpreter calls where its inline maps do not answer
@@ -200,17 +202,18 @@ export class MemoryAccess implements Mmu {
    * @param meta ACCESS bits and size in bytes
    */
   slowLoad(linear: bigint, meta: number): number {
-    return this.load(linear, meta & ACCESS.SIZE_MASK, (meta & ACCESS.STACK) !== 0, this.userKind, true);
+    const stack = (meta & ACCESS.STACK) !== 0;
+    return this.load(lowWord(linear), highWord(linear), meta & ACCESS.SIZE_MASK, stack, this.userKind, true);
   }
 
-  private load(linear: bigint, size: number, stack: boolean, kind: number, fill: boolean): number {
+  private load(low: number, high: number, size: number, stack: boolean, kind: number, fill: boolean): number {
     const { cpu } = this;
-    const first = this.prepare(linear, size, stack, kind);
+    const first = this.prepareWords(low, high, size, stack, kind);
     const physical = this.translate(this.low, this.high, kind);
     const second = first < size ? this.translate(this.nextLow, this.nextHigh, kind) : 0;
     if (this.watching) this.tellWatch(size, first, false);
     if (first === size && isRamPage(cpu, physical)) {
-      if (fill) this.fillLoad(linear, physical);
+      if (fill) this.fillLoad(high, physical);
       return RAM_BASE + physical;
     }
     toBounce(cpu, 0, physical, first);
@@ -232,7 +235,7 @@ export class MemoryAccess implements Mmu {
     this.memory.view.setBigUint64(SCRATCH.bounce, BigInt.asUintN(64, value), true);
     fromBounce(cpu, 0, physical, first);
     fromBounce(cpu, first, second, size - first);
-    if (fill && first === size && isRamPage(cpu, physical)) this.fillStore(linear, physical);
+    if (fill && first === size && isRamPage(cpu, physical)) this.fillStore(highWord(linear), physical);
   }
 
   /**
@@ -253,7 +256,7 @@ export class MemoryAccess implements Mmu {
       (this.memory.pages[physical >>> 12] & (PAGE.CODE | PAGE.WATCHED)) === 0
     ) {
       this.memory.beforeWrite(physical, size);
-      this.fillStore(linear, physical);
+      this.fillStore(highWord(linear), physical);
       return RAM_BASE + physical;
     }
     if ((meta & ACCESS.BLIND) === 0) {
@@ -288,14 +291,37 @@ export class MemoryAccess implements Mmu {
   // Mmu
 
   read(linear: bigint, size: Size): bigint {
-    return this.value(this.load(linear, size, false, this.userKind, true), size);
+    return this.value(this.load(lowWord(linear), highWord(linear), size, false, this.userKind, true), size);
   }
   loadPhysical(linear: bigint): number {
-    const host = this.load(linear, 1, false, this.userKind, false);
+    const host = this.load(lowWord(linear), highWord(linear), 1, false, this.userKind, false);
     return host === SCRATCH.bounce ? -1 : host - RAM_BASE;
   }
   readSystem(linear: bigint, size: Size): bigint {
-    return this.value(this.load(linear, size, false, KIND.IMPLICIT, false), size);
+    return this.value(this.loadSystem(lowWord(linear), highWord(linear), size), size);
+  }
+  loadSystem(low: number, high: number, size: number): number {
+    return this.load(low, high, size, false, KIND.IMPLICIT, false);
+  }
+  loadPage(low: number, high: number, size: number): number {
+    if (this.watching || this.alignment) return 0;
+    const { userKind, cpu } = this;
+    if (this.prepareWords(low, high, size, false, userKind) < size) return 0;
+    const physical = this.translate(this.low, this.high, userKind);
+    if (!isRamPage(cpu, physical)) return 0;
+    this.fillLoad(high, physical);
+    return RAM_BASE + physical;
+  }
+  storePage(low: number, high: number, size: number): number {
+    if (this.watching || this.alignment) return 0;
+    const { cpu } = this;
+    const kind = this.userKind | KIND.WRITE;
+    if (this.prepareWords(low, high, size, false, kind) < size) return 0;
+    const physical = this.translate(this.low, this.high, kind);
+    if (!isRamPage(cpu, physical)) return 0;
+    this.memory.beforeWrite(physical, size);
+    this.fillStore(high, physical);
+    return RAM_BASE + physical;
   }
   private value(host: number, size: Size): bigint {
     const { view } = this.memory;
@@ -310,14 +336,14 @@ export class MemoryAccess implements Mmu {
     this.store(linear, value, size, false, KIND.IMPLICIT, false);
   }
   probeWrite(linear: bigint, size: number): void {
-    this.probe(linear, size, this.userKind | KIND.WRITE);
+    this.probe(lowWord(linear), highWord(linear), size, this.userKind | KIND.WRITE);
   }
   /** As `probeWrite`, at a privilege level still to be entered (a gate's new stack). */
-  probeWriteAs(linear: bigint, size: number, user: boolean): void {
-    this.probe(linear, size, KIND.WRITE | (user ? KIND.USER : 0));
+  probeWriteAs(low: number, high: number, size: number, user: boolean): void {
+    this.probe(low, high, size, KIND.WRITE | (user ? KIND.USER : 0));
   }
-  private probe(linear: bigint, size: number, kind: number): void {
-    const first = this.prepare(linear, size, false, kind);
+  private probe(low: number, high: number, size: number, kind: number): void {
+    const first = this.prepareWords(low, high, size, false, kind);
     this.translate(this.low, this.high, kind);
     if (first < size) this.translate(this.nextLow, this.nextHigh, kind);
   }
@@ -330,8 +356,8 @@ export class MemoryAccess implements Mmu {
 
   invalidatePage(linear: bigint): void {
     const { vpid, pcid } = this.context;
-    this.tlb.invalidatePage(low32(linear), high32(linear), vpid, pcid);
-    this.maps.dropLinear((low32(linear) & ~0xfff) >>> 0);
+    this.tlb.invalidatePage(lowWord(linear), highWord(linear), vpid, pcid);
+    this.maps.dropLinear((lowWord(linear) & ~0xfff) >>> 0);
   }
   flush(global: boolean): void {
     const { vpid, pcid } = this.context;
@@ -344,8 +370,8 @@ export class MemoryAccess implements Mmu {
     const { vpid } = this.context;
     switch (type) {
       case 'address':
-        tlb.invalidateLocalPage(low32(linear), high32(linear), vpid, pcid);
-        this.maps.dropLinear((low32(linear) & ~0xfff) >>> 0);
+        tlb.invalidateLocalPage(lowWord(linear), highWord(linear), vpid, pcid);
+        this.maps.dropLinear((lowWord(linear) & ~0xfff) >>> 0);
         return;
       case 'context':
         tlb.flushLocal(vpid, pcid, false);
@@ -363,7 +389,7 @@ export class MemoryAccess implements Mmu {
     this.maps.dropVpid(vpid);
   }
   flushEpt(eptp: bigint | undefined): void {
-    this.tlb.flushEpt(eptp === undefined ? undefined : low32(eptp), eptp === undefined ? 0 : high32(eptp));
+    this.tlb.flushEpt(eptp === undefined ? undefined : lowWord(eptp), eptp === undefined ? 0 : highWord(eptp));
     this.maps.dropVpid(undefined);
   }
 
@@ -388,8 +414,8 @@ export class MemoryAccess implements Mmu {
     context.pcid = cr4 & CR4.PCIDE ? u32[CONTROL.cr3 >> 2] & 0xfff : 0;
     if (eptp !== this.eptp) {
       this.eptp = eptp;
-      context.eptpLow = low32(eptp);
-      context.eptpHigh = high32(eptp);
+      context.eptpLow = lowWord(eptp);
+      context.eptpHigh = highWord(eptp);
     }
     this.watching = this.watch !== undefined && this.watched.armed;
     if (this.watching && this.watched.update()) this.maps.dropVpid(undefined);

@@ -1,18 +1,28 @@
 import type { Processor } from '../cpu/processor';
 import { CONTROL } from '../state/layout';
+import { fromWords, highWord, lowWord } from '../state/words';
 import { CR4 } from '../tables/control-registers';
+
+const TWO_32 = 2 ** 32;
 
 /** SDM "Canonical Addressing": bits 63 down to the top linear-address bit are all equal. */
 export function isCanonical(address: bigint, linearBits: number): boolean {
-  return BigInt.asUintN(64, BigInt.asIntN(linearBits, address)) === address;
+  return isCanonicalHigh(highWord(address), linearBits);
+}
+
+/** The same of an address's high word, which decides. */
+export function isCanonicalHigh(high: number, linearBits: number): boolean {
+  const above = 64 - linearBits;
+  return (high << above) >> above === (high | 0);
 }
 
 /**
  * Whether each byte of an access has a canonical address. Addresses are computed modulo 2^64, so an access may begin at the top of the
  * address space and end at its bottom.
  */
-export function isCanonicalAccess(address: bigint, size: number, linearBits: number): boolean {
-  return isCanonical(address, linearBits) && isCanonical(BigInt.asUintN(64, address + BigInt(size - 1)), linearBits);
+export function isCanonicalAccess(low: number, high: number, size: number, linearBits: number): boolean {
+  if (!isCanonicalHigh(high, linearBits)) return false;
+  return low + size - 1 < TWO_32 || isCanonicalHigh((high + 1) >>> 0, linearBits);
 }
 
 /** Linear-address width in a CR4: 57 with 5-level paging. */
@@ -42,16 +52,19 @@ export function maskHigh(high: number, shift: MaskShift): number | undefined {
   return (extended ^ high) < 0 ? undefined : extended >>> 0;
 }
 
-/**
- * The linear address that a data access to `address` in 64-bit mode is made to, masked where LAM is on; undefined unless all of it is
- * canonical.
- */
-export function dataAddress(cpu: Processor, address: bigint, size: number): bigint | undefined {
+/** High word of the linear address that a data access in 64-bit mode is made to, masked where LAM is on; undefined unless all of it is canonical. */
+export function dataAddressHigh(cpu: Processor, low: number, high: number, size: number): number | undefined {
   const cr4 = cpu.field32(CONTROL.cr4);
-  const high = Number(address >> 32n);
   const shift = high < 0x8000_0000 ? userMaskShift(cpu.field32(CONTROL.cr3 + 4)) : supervisorMaskShift(cr4);
   const masked = maskHigh(high, shift);
+  return masked !== undefined && isCanonicalAccess(low, masked, size, linearBitsOf(cr4)) ? masked : undefined;
+}
+
+/** The whole linear address, likewise. */
+export function dataAddress(cpu: Processor, address: bigint, size: number): bigint | undefined {
+  const low = lowWord(address);
+  const high = highWord(address);
+  const masked = dataAddressHigh(cpu, low, high, size);
   if (masked === undefined) return undefined;
-  const linear = masked === high ? address : (BigInt(masked) << 32n) | (address & 0xffff_ffffn);
-  return isCanonicalAccess(linear, size, linearBitsOf(cr4)) ? linear : undefined;
+  return masked === high ? address : fromWords(low, masked);
 }

@@ -23,8 +23,20 @@ export interface Mmu {
   /** Faults now if the whole range could not be written; changes nothing but A/D bits. */
   probeWrite(linear: bigint, size: number): void;
 
-  /** The same for a privilege level about to be entered. */
-  probeWriteAs(linear: bigint, size: number, user: boolean): void;
+  /** The same for a privilege level about to be entered, of an address as two words. */
+  probeWriteAs(low: number, high: number, size: number, user: boolean): void;
+
+  // Addresses as two words, and host addresses to find the data at
+
+  /** Host address of up to 64 bytes read as by `readSystem`; good until the next access. */
+  loadSystem(low: number, high: number, size: number): number;
+  /**
+   * Host address of RAM from which the rest of the page may be read too; 0 where each access has to be made by itself (two pages, a
+   * device, an armed data breakpoint, alignment checks).
+   */
+  loadPage(low: number, high: number, size: number): number;
+  /** Host address of RAM to write `size` bytes to, now; 0 where each access has to be made by itself. */
+  storePage(low: number, high: number, size: number): number;
 
   /** Segment-checked linear address of an offset; raises #GP or #SS. `segment` is an index in SEGMENT_ORDER. */
   linear(segment: number, offset: bigint, size: number, write: boolean, addressSize: 2 | 4 | 8): bigint;

@@ -54,54 +54,73 @@ function parity(byte: number): boolean {
   return (x & 1) === 0;
 }
 
-/** OF and AF for the kinds that derive them from a, b and r. */
-function overflowAndAdjust(kind: number, a: bigint, b: bigint, r: bigint): number {
+/** OF and AF for the kinds that derive them from a, b and r; of each value the low word, and the high one as a signed number. */
+function overflowAndAdjust(
+  kind: number,
+  aLow: number,
+  aHigh: number,
+  bLow: number,
+  bHigh: number,
+  rLow: number,
+  rHigh: number,
+): number {
   if (kind === KIND.SUB) {
-    return (((a ^ b) & (a ^ r)) < 0n ? OF : 0) | ((a ^ b ^ r) & 0x10n ? AF : 0);
+    return (((aHigh ^ bHigh) & (aHigh ^ rHigh)) < 0 ? OF : 0) | ((aLow ^ bLow ^ rLow) & AF);
   }
   if (kind >= KIND.ADD8 && kind <= KIND.ADD64) {
-    const x = BigInt.asIntN(SIZE_BITS[kind - KIND.ADD8], r - b);
-    return (((b ^ r) & (x ^ r)) < 0n ? OF : 0) | ((b ^ x ^ r) & 0x10n ? AF : 0);
+    const xLow = (rLow - bLow) >>> 0;
+    // The sign of x at its size.
+    const unused = 32 - SIZE_BITS[kind - KIND.ADD8];
+    const x = unused < 0 ? rHigh - bHigh - (rLow < bLow ? 1 : 0) : xLow << unused;
+    return (((bHigh ^ rHigh) & (x ^ rHigh)) < 0 ? OF : 0) | ((bLow ^ xLow ^ rLow) & AF);
   }
   if (kind >= KIND.INC8 && kind <= KIND.INC64) {
-    const min = -(1n << BigInt(SIZE_BITS[kind - KIND.INC8] - 1));
-    return (r === min ? OF : 0) | ((r & 0xfn) === 0n ? AF : 0);
+    return (isLeast(rLow, rHigh, SIZE_BITS[kind - KIND.INC8]) ? OF : 0) | ((rLow & 0xf) === 0 ? AF : 0);
   }
-  const max = (1n << BigInt(SIZE_BITS[kind - KIND.DEC8] - 1)) - 1n;
-  return (r === max ? OF : 0) | ((r & 0xfn) === 0xfn ? AF : 0);
+  // The greatest value is the complement of the least.
+  return (isLeast(~rLow >>> 0, ~rHigh, SIZE_BITS[kind - KIND.DEC8]) ? OF : 0) | ((rLow & 0xf) === 0xf ? AF : 0);
+}
+
+/** Whether a sign-extended value is the least of its size. */
+function isLeast(low: number, high: number, bits: number): boolean {
+  return bits === 64 ? low === 0 && high === -0x8000_0000 : high === -1 && low === (-1 << (bits - 1)) >>> 0;
 }
 
 /** CF, PF, AF, ZF, SF and OF at their places in RFLAGS. */
-export function readArithmeticFlags(memory: MachineMemory): number {
-  const { view } = memory;
-  const word = view.getUint32(FLAGS.kind, true);
+export function readArithmeticFlags({ u32, i32 }: MachineMemory): number {
+  const word = u32[FLAGS.kind >> 2];
   const kind = word & 0xff;
-  const a = view.getBigInt64(FLAGS.a, true);
-  const b = view.getBigInt64(FLAGS.b, true);
-  const r = view.getBigInt64(FLAGS.r, true);
-  let flags = BigInt.asUintN(64, a) < BigInt.asUintN(64, b) ? CF : 0;
-  if (r === 0n) flags |= ZF;
-  if (r < 0n !== ((word & KIND_BIT.INVERT_SF) !== 0)) flags |= SF;
-  if (parity(Number(r & 0xffn)) !== ((word & KIND_BIT.INVERT_PF) !== 0)) flags |= PF;
+  const aLow = u32[FLAGS.a >> 2];
+  const aHigh = i32[(FLAGS.a >> 2) + 1];
+  const bLow = u32[FLAGS.b >> 2];
+  const bHigh = i32[(FLAGS.b >> 2) + 1];
+  const rLow = u32[FLAGS.r >> 2];
+  const rHigh = i32[(FLAGS.r >> 2) + 1];
+  let flags = aHigh === bHigh ? (aLow < bLow ? CF : 0) : aHigh >>> 0 < bHigh >>> 0 ? CF : 0;
+  if (rLow === 0 && rHigh === 0) flags |= ZF;
+  if (rHigh < 0 !== ((word & KIND_BIT.INVERT_SF) !== 0)) flags |= SF;
+  if (parity(rLow) !== ((word & KIND_BIT.INVERT_PF) !== 0)) flags |= PF;
   if (kind === KIND.EXPLICIT) return flags | (word & KIND_BIT.OF ? OF : 0) | (word & KIND_BIT.AF ? AF : 0);
-  return flags | overflowAndAdjust(kind, a, b, r);
+  return flags | overflowAndAdjust(kind, aLow, aHigh, bLow, bHigh, rLow, rHigh);
 }
 
 /** Sets the six arithmetic flags from an RFLAGS image. */
-export function writeArithmeticFlags(memory: MachineMemory, image: number): void {
-  const { view } = memory;
+export function writeArithmeticFlags({ u32 }: MachineMemory, image: number): void {
   const zero = (image & ZF) !== 0;
   const even = (image & PF) !== 0;
-  // r: 0 has even parity; 1 is odd and 3 is even, both positive.
-  const r = zero ? 0n : even ? 3n : 1n;
-  const kind =
+  u32[FLAGS.kind >> 2] =
     KIND.EXPLICIT |
     (image & SF ? KIND_BIT.INVERT_SF : 0) |
     (zero && !even ? KIND_BIT.INVERT_PF : 0) |
     (image & OF ? KIND_BIT.OF : 0) |
     (image & AF ? KIND_BIT.AF : 0);
-  view.setUint32(FLAGS.kind, kind, true);
-  view.setBigUint64(FLAGS.a, 0n, true);
-  view.setBigUint64(FLAGS.b, image & CF ? 1n : 0n, true);
-  view.setBigInt64(FLAGS.r, r, true);
+  setWide(u32, FLAGS.a, 0);
+  setWide(u32, FLAGS.b, image & CF ? 1 : 0);
+  // 0 has even parity; 1 is odd and 3 is even, both positive.
+  setWide(u32, FLAGS.r, zero ? 0 : even ? 3 : 1);
+}
+
+function setWide(u32: Uint32Array, at: number, value: number): void {
+  u32[at >> 2] = value;
+  u32[(at >> 2) + 1] = 0;
 }
