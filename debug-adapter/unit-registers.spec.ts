@@ -56,6 +56,26 @@ describe('x87 and vector registers', () => {
     assert.match((await valueOf([SCOPE], 'MXCSR')) ?? '', /^0x00007f80/);
   });
 
+  it('are watched, hovered over and set by name, with their lanes; decimals set a lane of floats', async () => {
+    const [{ id: frameId }] = await client.frames(1);
+    await set([SCOPE, 'XMM', 'XMM2', 'double'], '[0]', '-1.5e3');
+    await set([SCOPE, 'XMM', 'XMM2', 'float'], '[3]', '2');
+    const { result, variablesReference } = (await client.evaluateRequest({ expression: 'xmm2', frameId })).body;
+    assert.equal(result, '0x4000000000000000c097700000000000');
+    const { variables } = (await client.variablesRequest({ variablesReference })).body;
+    assert.equal(variables.find(({ name }) => name === 'double')?.value, '-1500, 2');
+    const shown = await client.customRequest('setExpression', {
+      expression: 'ymm2',
+      value: `0x${'7'.repeat(64)}`,
+      frameId,
+    });
+    assert.equal((shown.body as { value: string }).value, `0x${'7'.repeat(64)}`);
+    assert.match(
+      (await client.failure('evaluate', { expression: 'xmm2 == 1', frameId })) ?? '',
+      /Column 1: 'xmm2' has 128 bits, and expressions have 64/,
+    );
+  });
+
   it('refuse what they cannot hold', async () => {
     const refused = async (scope: readonly string[], name: string, value: string): Promise<string> => {
       const { reference } = await client.children(1, ...scope);

@@ -1,5 +1,6 @@
 /** What a name in an expression means; refusals name what was expected and the nearest known name. */
 import { EXIT_REASONS, exitReason, exitReasonByName } from '../../emulator/tables/exit-reasons';
+import { unitRegister } from '../../emulator/machine/unit-registers';
 import { fieldByName, VMCS_FIELDS } from '../../emulator/tables/vmcs-fields';
 import { EXCEPTION_QUALIFICATIONS, QUALIFICATIONS } from '../../emulator/tables/vmx/qualifications';
 import type { Expression, Subject } from './ast';
@@ -55,6 +56,14 @@ export function resolveName(name: PlacedName, names: NameSource): Expression {
   const field = fieldByName(name.text);
   if (field !== undefined) {
     throw new ParseFailure(name.offset, `vmcs.${field.name}`, `'${name.text}' is a VMCS field`);
+  }
+  const wide = unitRegister(name.text);
+  if (wide !== undefined) {
+    throw new ParseFailure(
+      name.offset,
+      'a register of at most 64 bits',
+      `'${name.text}' has ${wide.bits} bits, and expressions have 64`,
+    );
   }
   throw unknownName(name, 'a register, a symbol or a word of the condition language', candidates(names));
 }

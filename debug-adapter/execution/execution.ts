@@ -24,7 +24,8 @@ export interface ExecutionListener {
 /** Milliseconds the machine runs before the client is heard again. */
 const SLICE = 4;
 const FIRST_BUDGET = 50_000;
-const LARGEST_BUDGET = 100_000_000;
+/** Of idle time much fits into a slice, of what follows it perhaps little. */
+const LARGEST_BUDGET = 4_000_000;
 const EVERYTHING: StopMask = { exit: true, entry: true, entryFailure: true, vmfail: true, tripleFault: true };
 
 /** Exit status where the guest did not give one. */

@@ -13,6 +13,8 @@ import type { RequestArguments } from '../request-arguments';
 import type { RequestTable, SessionContext } from '../session-context';
 import type { Frame } from '../stack';
 import type { Expression } from '../conditions/ast';
+import type { VariableNode } from '../variables/node';
+import { wideRegisterNode } from '../variables/unit-registers';
 import { vmcsOf } from '../variables/vmcs';
 import { currentFrame, frameOf } from './stack';
 
@@ -68,18 +70,38 @@ function assign(
   }
 }
 
-function assignText(session: SessionContext, frame: Frame, expression: string, text: string): object {
+function assignExpression(session: SessionContext, frame: Frame, expression: string, text: string): string | undefined {
   const { debuggee } = session.require();
   const parsed = parseExpression(expression, symbolNames(debuggee.symbols));
   if (!parsed.ok) throw requestErrors.badExpression(parsed.error.message);
-  const wrong = assign(session, frame, parsed.value, evaluateNumber(debuggee, frame.layer, text), expression);
+  return assign(session, frame, parsed.value, evaluateNumber(debuggee, frame.layer, text), expression);
+}
+
+function assignText(session: SessionContext, frame: Frame, expression: string, text: string): object {
+  const { debuggee } = session.require();
+  const wide = wideRegisterNode(debuggee, frame, expression);
+  const wrong =
+    wide === undefined
+      ? assignExpression(session, frame, expression, text)
+      : wide.assign?.(wide.read?.(text) ?? evaluateNumber(debuggee, frame.layer, text));
   if (wrong !== undefined) throw requestErrors.refused(wrong);
   session.stateChanged();
   return valueBody(session, frame, expression, false);
 }
 
+/** A register of more than 64 bits, with the lanes it can be divided into. */
+function wideBody(session: SessionContext, frame: Frame, register: VariableNode, plainHex: boolean): object {
+  const { name, children } = register;
+  const result = register.value({ hex: plainHex });
+  const key = `${frame.layer.id}.${frame.depth} = ${name}`;
+  const variablesReference = children === undefined ? 0 : session.containers.create(0, key, { frame, children });
+  return { result, value: result, type: register.type, variablesReference };
+}
+
 function valueBody(session: SessionContext, frame: Frame, expression: string, plainHex: boolean): object {
   const { debuggee } = session.require();
+  const wide = wideRegisterNode(debuggee, frame, expression);
+  if (wide !== undefined) return wideBody(session, frame, wide, plainHex);
   const value = evaluateText(debuggee, frame.layer, expression);
   let result = plainHex && value.kind === 'number' ? hex(value.value) : formatValue(value);
   const number = value.kind === 'number' ? value.value : undefined;

@@ -63,12 +63,6 @@ function scopesOf(session: SessionContext, frame: Frame): readonly ScopeRow[] {
   ];
 }
 
-/** A number of more than the 64 bits of expressions, as x87 and vector registers have; what is shown behind it does not count. */
-function wideNumber(text: string): bigint | undefined {
-  const match = /^\s*(0x[0-9a-f]{17,})(\s|$)/i.exec(text);
-  return match === null ? undefined : BigInt(match[1]);
-}
-
 /** Scopes, variables and changing them. */
 export const VARIABLE_REQUESTS: RequestTable = {
   scopes: (session, args) => {
@@ -105,7 +99,7 @@ export const VARIABLE_REQUESTS: RequestTable = {
     if (node === undefined) throw requestErrors.unknownVariable(name);
     if (node.assign === undefined) throw requestErrors.notWritable(name);
     const { debuggee } = session.require();
-    const wrong = node.assign(wideNumber(text) ?? evaluateShownNumber(debuggee, frame.layer, text));
+    const wrong = node.assign(node.read?.(text) ?? evaluateShownNumber(debuggee, frame.layer, text));
     if (wrong !== undefined) throw requestErrors.refused(wrong);
     session.stateChanged();
     return { value: written(session, frame, name, node, formatOf(args), reference) };

@@ -12,6 +12,8 @@ export interface VariableNode {
   readonly children?: () => readonly VariableNode[];
   /** Writes a value; returns a sentence saying why not, or undefined. Absent: read-only. */
   readonly assign?: (value: bigint) => string | undefined;
+  /** The value that a text means here, where it is not an expression of at most 64 bits; undefined: let it be read as one. */
+  readonly read?: (text: string) => bigint | undefined;
 }
 
 export function text(name: string, value: string): VariableNode {

@@ -1,8 +1,9 @@
 import type { LayerState } from '../../emulator/api';
 import { BINARY32, BINARY64 } from '../../emulator/float/format';
-import { UNIT_REGISTERS, type UnitRegister } from '../../emulator/machine/unit-registers';
+import { unitRegister, UNIT_REGISTERS, type UnitRegister } from '../../emulator/machine/unit-registers';
 import type { Debuggee } from '../debuggee';
 import { extendedText, floatText } from '../float-text';
+import { hex } from '../format';
 import type { NamedMask } from '../registers';
 import type { Frame } from '../stack';
 import { group, type VariableNode } from './node';
@@ -40,13 +41,27 @@ interface Lanes {
   readonly name: string;
   readonly bits: 8 | 16 | 32 | 64;
   readonly text: (lane: bigint) => string;
+  readonly read?: (text: string) => bigint | undefined;
 }
 
 const integers = (bits: Lanes['bits']): Lanes => ({ name: `int${bits}`, bits, text: (lane) => wideHex(lane, bits) });
 
+const DECIMAL = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
+/** The encoding of a number in decimal; in hexadecimal an encoding is written itself. */
+function encoding(text: string, bits: 32 | 64): bigint | undefined {
+  if (!DECIMAL.test(text)) return undefined;
+  const view = new DataView(new ArrayBuffer(8));
+  if (bits === 32) {
+    view.setFloat32(0, Number(text));
+    return BigInt(view.getUint32(0));
+  }
+  view.setFloat64(0, Number(text));
+  return view.getBigUint64(0);
+}
+
 const LANES: readonly Lanes[] = [
-  { name: 'float', bits: 32, text: (lane) => floatText(BINARY32, lane) },
-  { name: 'double', bits: 64, text: (lane) => floatText(BINARY64, lane) },
+  { name: 'float', bits: 32, text: (lane) => floatText(BINARY32, lane), read: (text) => encoding(text, 32) },
+  { name: 'double', bits: 64, text: (lane) => floatText(BINARY64, lane), read: (text) => encoding(text, 64) },
   ...([8, 16, 32, 64] as const).map(integers),
 ];
 
@@ -62,10 +77,10 @@ function laneNodes(state: LayerState, { name, bits }: UnitRegister, value: bigin
           name: `[${i}]`,
           value: () => lanes.text(lane),
           type: `${lanes.bits} bits`,
-          // What is typed is the lane's encoding: the debugger's numbers are integers.
+          read: lanes.read,
           assign: (part) => {
             if (part < 0n || part >> BigInt(lanes.bits) !== 0n)
-              return `A lane of ${lanes.bits} bits does not hold that.`;
+              return `${name}[${i}] has ${lanes.bits} bits; ${hex(part)} does not fit.`;
             return state.setRegister(name, (value & ~(((1n << BigInt(lanes.bits)) - 1n) << shift)) | (part << shift));
           },
         };
@@ -85,11 +100,23 @@ function node(state: LayerState, register: UnitRegister): VariableNode {
     name,
     value: () => (bits === 80 ? `${shown}  ${extendedText(value)}${emptiness(state, register)}` : shown),
     type: `${bits} bits`,
-    // Expressions have 64 bits.
-    evaluateName: bits <= 64 ? name.toLowerCase() : undefined,
+    evaluateName: name.toLowerCase(),
     assign,
+    read: bits > 64 ? wideNumber : undefined,
     children: /^[XY]?MM/.test(name) ? () => laneNodes(state, register, value) : undefined,
   };
+}
+
+/** A hexadecimal number of more than the 64 bits of expressions; what is shown behind it does not count. */
+function wideNumber(text: string): bigint | undefined {
+  const match = /^\s*(0x[0-9a-f]{17,})(\s|$)/i.exec(text);
+  return match === null ? undefined : BigInt(match[1]);
+}
+
+/** The register of more than 64 bits that a text names and nothing else, which expressions do not reach. */
+export function wideRegisterNode(debuggee: Debuggee, frame: Frame, text: string): VariableNode | undefined {
+  const register = unitRegister(text.trim());
+  return register !== undefined && register.bits > 64 ? node(debuggee.state(frame.layer), register) : undefined;
 }
 
 /** Whether the tag word calls ST(i) empty. */
