@@ -56,6 +56,16 @@ describe('x87 and vector registers', () => {
     assert.match((await valueOf([SCOPE], 'MXCSR')) ?? '', /^0x00007f80/);
   });
 
+  it('keep their children where they are written', async () => {
+    const { reference, variables } = await client.children(1, SCOPE, 'XMM');
+    const { body } = await client.setVariableRequest({ variablesReference: reference, name: 'XMM3', value: '7' });
+    const before = variables.find(({ name }) => name === 'XMM3')?.variablesReference;
+    assert.ok(before !== undefined && before > 0);
+    assert.equal(body.variablesReference, before);
+    const lanes = (await client.variablesRequest({ variablesReference: before })).body.variables;
+    assert.equal(lanes.find(({ name }) => name === 'int32')?.value.slice(0, 10), '0x00000007');
+  });
+
   it('are watched, hovered over and set by name, with their lanes; decimals set a lane of floats', async () => {
     const [{ id: frameId }] = await client.frames(1);
     await set([SCOPE, 'XMM', 'XMM2', 'double'], '[0]', '-1.5e3');

@@ -102,11 +102,11 @@ export const VARIABLE_REQUESTS: RequestTable = {
     const wrong = node.assign(node.read?.(text) ?? evaluateShownNumber(debuggee, frame.layer, text));
     if (wrong !== undefined) throw requestErrors.refused(wrong);
     session.stateChanged();
-    return { value: written(session, frame, name, node, formatOf(args), reference) };
+    return written(session, frame, name, node, formatOf(args), reference);
   },
 };
 
-/** The value as it stands after a write, which may not be what was asked for. */
+/** The variable as it stands after a write, which may not be what was asked for. A client shows no children where it is told of none. */
 function written(
   session: SessionContext,
   frame: Frame,
@@ -114,11 +114,13 @@ function written(
   before: VariableNode,
   format: ValueFormat,
   reference: number,
-): string {
+): DebugProtocol.SetVariableResponse['body'] {
   // The container still holds the state from before the write: the scope is opened anew.
   refresh(session, frame);
   const container = session.containers.get(reference);
-  return (container?.children().find((node) => node.name === name) ?? before).value(format);
+  const node = container?.children().find((other) => other.name === name) ?? before;
+  const { value, type, variablesReference, memoryReference } = variableBody(session, frame, reference, node, format);
+  return { value, type, variablesReference, memoryReference };
 }
 
 /** Gives the scopes' containers new contents after a write. */
