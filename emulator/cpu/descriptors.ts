@@ -98,11 +98,15 @@ function parseDescriptor(low: number, high: number, at: bigint): Descriptor {
   };
 }
 
-/** Base of a 16-byte system descriptor; undefined where the type field of its second half is not 0. */
-export function readWideBase(cpu: Processor, descriptor: Descriptor): bigint | undefined {
+/**
+ * Bits 63:32 of the base or offset in a 16-byte system descriptor; undefined where its second half lies beyond the table or has a type
+ * field that is not 0.
+ */
+export function readUpperHalf(cpu: Processor, selector: number, descriptor: Descriptor): bigint | undefined {
+  const limit = selector & 4 ? cpu.limit(SEG.LDTR) : cpu.field32(DESCRIPTOR_TABLES.gdtrLimit);
+  if ((selector & 0xfff8) + 15 > limit) return undefined;
   const upper = cpu.mmu.readSystem(descriptor.at + 8n, 8);
-  if ((upper >> 40n) & 0x1fn) return undefined;
-  return descriptor.base | ((upper & 0xffff_ffffn) << 32n);
+  return (upper >> 40n) & 0x1fn ? undefined : upper & 0xffff_ffffn;
 }
 
 /** Sets the accessed bit in the table if it is clear; returns access rights with it set. */

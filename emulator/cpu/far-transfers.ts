@@ -12,6 +12,7 @@ import {
   loadSegment,
   markAccessed,
   readDescriptor,
+  readUpperHalf,
   systemType,
   SYSTEM_TYPE,
 } from './descriptors';
@@ -91,7 +92,7 @@ function readCallGate(cpu: Processor, selector: number, gate: Descriptor): CallG
   if (gate.dpl < cpu.cpl || gate.dpl < (selector & 3)) raise(VECTOR.GP, error);
   if (!gate.present) raise(VECTOR.NP, error);
   const low = BigInt(((gate.high & 0xffff_0000) | (gate.low & 0xffff)) >>> 0);
-  const upper = cpu.longMode ? cpu.mmu.readSystem(gate.at + 8n, 4) << 32n : 0n;
+  const upper = cpu.longMode ? (readUpperHalf(cpu, selector, gate) ?? raise(VECTOR.GP, error)) << 32n : 0n;
   return {
     selector: gate.low >>> 16,
     offset: type === SYSTEM_TYPE.CALL16 ? low & 0xffffn : low | upper,
@@ -100,16 +101,16 @@ function readCallGate(cpu: Processor, selector: number, gate: Descriptor): CallG
   };
 }
 
-/** The code segment behind a call gate. */
-function gateCode(cpu: Processor, gate: CallGate): Descriptor {
+/** The code segment behind a call gate; only calls may go to an inner privilege level. */
+function gateCode(cpu: Processor, gate: CallGate, calls: boolean): Descriptor {
   const error = gate.selector & 0xfffc;
   const code = codeDescriptor(cpu, gate.selector);
   if (!isCode(code.access) || code.dpl > cpu.cpl) raise(VECTOR.GP, error);
+  if (!calls && !isConforming(code.access) && code.dpl !== cpu.cpl) raise(VECTOR.GP, error);
   if (cpu.longMode && (code.access & (ACCESS_RIGHTS.LONG | ACCESS_RIGHTS.BIG)) !== ACCESS_RIGHTS.LONG) {
     raise(VECTOR.GP, error);
   }
   if (!code.present) raise(VECTOR.NP, error);
-  checkTarget(cpu, code, gate.offset);
   return code;
 }
 
@@ -141,8 +142,8 @@ function farJump(cpu: Processor, selector: number, offset: bigint, transfer: Tra
     return COLD.JUMPED;
   }
   const gate = readCallGate(cpu, selector, descriptor);
-  const code = gateCode(cpu, gate);
-  if (!isConforming(code.access) && code.dpl !== cpu.cpl) raise(VECTOR.GP, gate.selector & 0xfffc);
+  const code = gateCode(cpu, gate, false);
+  checkTarget(cpu, code, gate.offset);
   enterCode(cpu, gate.selector, cpu.cpl, code, gate.offset);
   return COLD.JUMPED;
 }
@@ -183,9 +184,10 @@ function farCall(cpu: Processor, selector: number, offset: bigint, size: Size, t
     return COLD.JUMPED;
   }
   const gate = readCallGate(cpu, selector, descriptor);
-  const code = gateCode(cpu, gate);
+  const code = gateCode(cpu, gate, true);
   if (isConforming(code.access) || code.dpl === cpu.cpl) {
     const stack = pushReturn(cpu, gate.size, returnRip);
+    checkTarget(cpu, code, gate.offset);
     const entered = accessed(cpu, code);
     stack.commit();
     setStackPointer(cpu, stack.pointer);
@@ -210,6 +212,7 @@ function callInner(cpu: Processor, gate: CallGate, code: Descriptor, returnRip: 
   stack.push(cpu.selector(SEG.CS));
   stack.push(returnRip);
   stack.check(false, () => raise(VECTOR.SS, fresh ? fresh.selector & 0xfffc : 0));
+  checkTarget(cpu, code, gate.offset);
   const entered = accessed(cpu, code);
   if (fresh) {
     const access = markAccessed(cpu, fresh.descriptor);
@@ -250,13 +253,15 @@ export function returnTo(
   cpu: Processor,
   stack: StackReader,
   selector: number,
-  offset: bigint,
+  popped: bigint,
   release: number,
   alwaysStack: boolean,
 ): void {
   const { cpl } = cpu;
   const error = selector & 0xfffc;
   const code = codeDescriptor(cpu, selector);
+  // Returns, unlike jumps and calls, ignore bits 63:32 on their way to compatibility mode.
+  const offset = isLongCode(cpu, code.access) ? popped : BigInt.asUintN(32, popped);
   const rpl = selector & 3;
   if (!isCode(code.access) || rpl < cpl) raise(VECTOR.GP, error);
   if (isConforming(code.access) ? code.dpl > rpl : code.dpl !== rpl) raise(VECTOR.GP, error);
@@ -305,6 +310,7 @@ const retFar =
   (cpu, insn) => {
     const release = immediate ? Number(insn.imm & 0xffffn) : 0;
     const stack = new StackReader(cpu, sizeOf(insn));
+    if (isProtected(cpu)) stack.meet(1);
     const offset = stack.pop();
     const selector = stack.popSelector();
     if (!isProtected(cpu)) {

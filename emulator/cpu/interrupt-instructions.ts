@@ -34,6 +34,7 @@ function iret(cpu: Processor, insn: DecodedRecord): ColdResult {
     return COLD.JUMPED;
   }
   const stack = new StackReader(cpu, size);
+  if (protection) stack.meet(2);
   const offset = stack.pop();
   const selector = stack.popSelector();
   stack.popWords();

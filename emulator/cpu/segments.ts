@@ -14,7 +14,7 @@ import {
   loadNull,
   loadSegment,
   readDescriptor,
-  readWideBase,
+  readUpperHalf,
   systemType,
   SYSTEM_TYPE,
 } from './descriptors';
@@ -147,8 +147,9 @@ function systemDescriptor(cpu: Processor, selector: number, types: readonly numb
   if (!descriptor || !types.includes(systemType(descriptor.access))) raise(VECTOR.GP, code);
   if (!descriptor.present) raise(VECTOR.NP, code);
   if (!cpu.longMode) return descriptor;
-  const base = readWideBase(cpu, descriptor);
-  if (base === undefined || !cpu.isCanonicalBase(base)) raise(VECTOR.GP, code);
+  const upper = readUpperHalf(cpu, selector, descriptor) ?? raise(VECTOR.GP, code);
+  const base = (upper << 32n) | descriptor.base;
+  if (!cpu.isCanonicalBase(base)) raise(VECTOR.GP, code);
   return { ...descriptor, base };
 }
 

@@ -226,6 +226,14 @@ export class StackReader {
     at.move(size);
   }
 
+  /** Faults now if popping the value behind `count` others would: processors read a return's frame from there down, which CR2 shows. */
+  meet(count: number): void {
+    const { at, size } = this;
+    at.move(count * size);
+    this.popWords();
+    at.move(-(count + 1) * size);
+  }
+
   private enterPage(low: number): void {
     const host = this.cpu.mmu.loadPage(low, this.at.high, this.size);
     this.page = host === 0 ? -1 : low >>> 12;

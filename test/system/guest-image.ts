@@ -17,6 +17,7 @@ export const SUBJECTS = [
   'tasks',
   'debug',
   'modes',
+  'descriptors',
 ] as const;
 /** Those whose reports on QEMU say something too: most others go astray there, where it leaves limits unchecked. */
 export const QEMU_SUBJECTS = ['virtual', 'tasks'] as const;
