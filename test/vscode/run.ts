@@ -69,7 +69,7 @@ async function main(): Promise<void> {
         console.error(error);
         return { passed: 0, failed: 1 };
       }),
-      await nodeTests(vsix, ['ui/hello-vmx.test.ts', 'ui/broken-entry.test.ts']),
+      await nodeTests(vsix, ['ui/hello-vmx.test.ts', 'ui/broken-entry.test.ts', 'ui/processors.test.ts']),
     ];
     const passed = parts.reduce((sum, part) => sum + part.passed, 0);
     const failed = parts.reduce((sum, part) => sum + part.failed, 0);
