@@ -26,8 +26,7 @@ export type Paging = (typeof PAGINGS)[number];
 export const isLong = (mode: Mode): boolean => mode.startsWith('long') || mode.startsWith('compatibility');
 export const isReal = (mode: Mode): boolean => mode.endsWith('real');
 
-export const codeSizeOf = (mode: Mode): CodeSize =>
-  mode.startsWith('long') ? 64 : mode.endsWith('32') ? 32 : 16;
+export const codeSizeOf = (mode: Mode): CodeSize => (mode.startsWith('long') ? 64 : mode.endsWith('32') ? 32 : 16);
 
 /** The pagings a mode goes with. */
 export const pagingsOf = (mode: Mode): readonly Paging[] =>
@@ -79,7 +78,7 @@ function gate(random: Random, long: boolean, types: readonly number[]): readonly
   return long ? [low, 0n] : [low];
 }
 
-function descriptors(random: Random, long: boolean): readonly bigint[] {
+function descriptors(random: Random): readonly bigint[] {
   const tss = (at: number, access: number): bigint =>
     BigInt(random.pick([0x67, 0xfff, 0x2067 & 0xfff])) | (BigInt(at) << 16n) | (BigInt(access) << 40n);
   const user = 0x6000_0000_0000n;
@@ -164,11 +163,7 @@ export function tables(random: Random, paging: Paging, user: boolean, at: number
   };
   const entries = narrow ? 1024 : 512;
   const write = (number: number, values: readonly bigint[]): Piece =>
-    piece(
-      `page table ${number} at ${at}`,
-      at + number * 0x1000,
-      narrow ? words(values.map(Number)) : quads(values),
-    );
+    piece(`page table ${number} at ${at}`, at + number * 0x1000, narrow ? words(values.map(Number)) : quads(values));
   const level = (first: bigint, large: boolean): readonly bigint[] => [
     first,
     ...Array.from({ length: entries - 1 }, (_, i) => (i < 40 || i > entries - 8 ? noise(large) : 0n)),
@@ -218,14 +213,24 @@ export function registersOf(random: Random, mode: Mode): Registers {
       segments.set(name, { selector, base: BigInt(selector << 4), limit: own, access: rest });
     }
   } else {
-    const code = { 16: user ? SELECTOR.user16 : SELECTOR.code16, 32: user ? SELECTOR.user32 : SELECTOR.code32, 64: user ? SELECTOR.user64 : SELECTOR.code64 }[bits];
-    segments.set('CS', { selector: code, base: 0n, limit: bits === 16 ? 0xffff : 0xffff_ffff, access: access(true, dpl, bits) });
+    const code = {
+      16: user ? SELECTOR.user16 : SELECTOR.code16,
+      32: user ? SELECTOR.user32 : SELECTOR.code32,
+      64: user ? SELECTOR.user64 : SELECTOR.code64,
+    }[bits];
+    segments.set('CS', {
+      selector: code,
+      base: 0n,
+      limit: bits === 16 ? 0xffff : 0xffff_ffff,
+      access: access(true, dpl, bits),
+    });
     for (const name of data) {
       const selector = user ? SELECTOR.userData : SELECTOR.data;
       segments.set(name, { selector, base: 0n, limit: 0xffff_ffff, access: access(false, dpl, 32) });
     }
   }
-  const pointer = (): bigint => BigInt(random.pick([PLACE.code, PLACE.data, PLACE.pointers, PLACE.tss]) + random.below(0x1000));
+  const pointer = (): bigint =>
+    BigInt(random.pick([PLACE.code, PLACE.data, PLACE.pointers, PLACE.tss]) + random.below(0x1000));
   const value = (): bigint => {
     const any = random.oneIn(3) ? random.interesting() : random.oneIn(3) ? BigInt(random.below(64)) : pointer();
     return bits === 64 ? any : BigInt.asUintN(32, any);
@@ -271,13 +276,17 @@ export function settingsOf(random: Random, mode: Mode, vmx: boolean): Settings {
 
 const PERF = { select: 0x186, fixedControl: 0x38d, globalControl: 0x38f } as const;
 
+/** SMEP and SMAP would end the prologue where its page is a user's. */
+export const LATE = 0x30_0000;
+
 /** The code that runs before the random code: 32-bit, ends in its own mode with paging as chosen. */
 export function prologue(random: Random, settings: Settings, processors: number, tr: boolean): Prologue {
   const code = new Prologue();
   const { cr4, cr0, mode, paging } = settings;
+  const early = (cr4 & ~LATE) >>> 0;
   code.store(PLACE.pointers + 0x20, random.oneIn(2) ? 0x1f80 : random.u32() & 0xffff);
   code.store(PLACE.pointers + 0x24, random.oneIn(2) ? 0x37f : random.u32() & 0xf3f);
-  code.control(4, cr4 & ~0x2_0000);
+  code.control(4, early);
   if ((cr4 & 0x200) !== 0) code.loadMxcsr(PLACE.pointers + 0x20);
   code.loadFcw(PLACE.pointers + 0x24);
   if ((cr4 & 0x4_0000) !== 0) code.xcr0(random.pick([1, 3, 7, 7, 0x207, 0x201]));
@@ -289,7 +298,8 @@ export function prologue(random: Random, settings: Settings, processors: number,
     code.debug(7, (random.u32() & 0xffff_03ff) | 0x400);
   }
   if (random.oneIn(4)) {
-    for (let i = 0; i < 4; i++) code.msr(PERF.select + i, BigInt(random.pick([0xc0, 0x3c, 0xc4, 0xc5]) | 0x43_0000 | (random.below(2) << 20)));
+    for (let i = 0; i < 4; i++)
+      code.msr(PERF.select + i, BigInt(random.pick([0xc0, 0x3c, 0xc4, 0xc5]) | 0x43_0000 | (random.below(2) << 20)));
     code.msr(0xc1, BigInt.asUintN(32, -BigInt(random.below(300))));
     code.msr(PERF.fixedControl, BigInt(random.below(0x1000)) & 0xbbbn);
     code.msr(PERF.globalControl, BigInt(random.below(16)) | (BigInt(random.below(8)) << 32n));
@@ -305,7 +315,8 @@ export function prologue(random: Random, settings: Settings, processors: number,
   if (random.oneIn(3)) {
     const apic = 0xfee0_0000;
     code.store(apic + 0xf0, 0x1ff);
-    for (const lvt of [0x340, 0x350, 0x360]) if (random.oneIn(2)) code.store(apic + lvt, 16 + random.below(240) + random.pick([0, 0x400]));
+    for (const lvt of [0x340, 0x350, 0x360])
+      if (random.oneIn(2)) code.store(apic + lvt, 16 + random.below(240) + random.pick([0, 0x400]));
     code.store(apic + 0x3e0, 0xb);
     code.store(apic + 0x320, (random.below(2) << 17) | (16 + random.below(240)));
     code.store(apic + 0x380, 1 + random.below(400));
@@ -322,34 +333,56 @@ export function prologue(random: Random, settings: Settings, processors: number,
     if (random.oneIn(6)) code.loadLdt(SELECTOR.ldt);
     if (!random.oneIn(6)) code.loadTask(SELECTOR.tss);
   }
-  if (isLong(mode) && random.oneIn(4)) code.control(4, cr4 | 0x2_0000);
+  if (isLong(mode) && random.oneIn(4)) code.control(4, early | 0x2_0000);
   code.loadTables(PLACE.pointers, PLACE.pointers + 0x10);
   if (paging === 'none') code.control(0, isReal(mode) ? cr0 & ~1 : cr0);
   return code;
 }
 
-const pointer = (base: number, limit: number): readonly number[] => [limit & 0xff, limit >> 8, base & 0xff, base >> 8, 0, 0, 0, 0, 0, 0];
+const pointer = (base: number, limit: number): readonly number[] => [
+  limit & 0xff,
+  limit >> 8,
+  base & 0xff,
+  base >> 8,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+];
 
 /** All of memory; the entry is the prologue in flat 32-bit mode. */
-export function imageOf(random: Random, settings: Settings, code: Uint8Array, stub: Uint8Array, extra: readonly Piece[]): LoadedImage {
+export function imageOf(
+  random: Random,
+  settings: Settings,
+  code: Uint8Array,
+  stub: Uint8Array,
+  extra: readonly Piece[],
+): LoadedImage {
   const { mode, paging } = settings;
   const long = isLong(mode);
   const real = isReal(mode);
   const pointers = new Uint8Array(32);
   pointers.set(pointer(PLACE.gdt, 64 * 8 - 1), 0);
-  pointers.set(pointer(real ? PLACE.ivt : PLACE.idt, real ? 0x3ff : random.oneIn(8) ? random.below(4096) : long ? 0xfff : 0x7ff), 16);
+  pointers.set(
+    pointer(real ? PLACE.ivt : PLACE.idt, real ? 0x3ff : random.oneIn(8) ? random.below(4096) : long ? 0xfff : 0x7ff),
+    16,
+  );
   const ivt = words(Array.from({ length: 256 }, () => (random.oneIn(16) ? random.u32() : Number(inCode(random)))));
+  // The same page four times: making instructions is dear.
+  const page = randomCode(random, CODE_SIZE / 4, codeSizeOf(mode));
   const user = !['long', 'protected-32', 'protected-16'].includes(mode) || random.oneIn(3);
   return {
     format: 'random',
     pieces: [
       piece('IVT', PLACE.ivt, ivt),
-      piece('GDT', PLACE.gdt, quads(descriptors(random, long))),
-      piece('LDT', PLACE.ldt, quads(descriptors(random, long))),
+      piece('GDT', PLACE.gdt, quads(descriptors(random))),
+      piece('LDT', PLACE.ldt, quads(descriptors(random))),
       piece('IDT', PLACE.idt, vectors(random, long).subarray(0, 0x1000)),
       piece('pointers', PLACE.pointers, pointers),
       piece('tasks', PLACE.tss, tasks(random, long)),
-      piece('code', PLACE.code, randomCode(random, CODE_SIZE, codeSizeOf(mode))),
+      ...[0, 1, 2, 3].map((copy) => piece('code', PLACE.code + copy * 0x1000, page)),
       piece('data', PLACE.data, random.bytes(0x1000)),
       ...tables(random, paging, user),
       piece('stub', PLACE.stub, stub),

@@ -96,7 +96,9 @@ export function encode(random: Random, row: InstructionRow, bits: CodeSize): num
   const long = (rex & 8) !== 0;
   for (const code of row.operands) {
     const size = /^O[bv]$/.test(code) ? (bits === 64 ? 8 : width / 8) : immediateSize(code, word && !long, long);
-    bytes.push(...(size === 8 && code.startsWith('O') ? [...little(random, 2), 0, 0, 0, 0, 0, 0] : little(random, size)));
+    bytes.push(
+      ...(size === 8 && code.startsWith('O') ? [...little(random, 2), 0, 0, 0, 0, 0, 0] : little(random, size)),
+    );
   }
   return [...prefixes, ...(rex === 0 || isVex ? [] : [rex]), ...bytes];
 }
@@ -119,7 +121,7 @@ export function randomCode(random: Random, size: number, bits: CodeSize): Uint8A
   if (random.oneIn(4)) return code;
   const valid = bits === 64 ? LONG : LEGACY;
   const rows = random.pick([ANY, valid, valid, UNITS, SYSTEM, PLAIN, PLAIN]);
-  for (let at = 0; at < size; ) {
+  for (let at = 0; at < size;) {
     const row = random.oneIn(6) ? random.pick(valid) : random.pick(rows);
     const bytes = random.oneIn(40) ? [...random.bytes(1 + random.below(4))] : encode(random, row, bits);
     code.set(bytes.slice(0, size - at), at);

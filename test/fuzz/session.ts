@@ -9,6 +9,7 @@ import {
   codeSizeOf,
   imageOf,
   isLong,
+  LATE,
   MODES,
   prologue,
   registersOf,
@@ -55,7 +56,9 @@ export class Finding extends Error {}
 export function planOf(seed: number): Plan {
   const random = new Random(seed ^ 0x00f0_0d00);
   const kind = random.pick<Kind>(['plain', 'plain', 'plain', 'vmx-root', 'vmx-guest', 'vmx-guest']);
-  const mode = random.pick(kind === 'vmx-root' ? MODES.filter((name) => name === 'long' || name === 'protected-32') : MODES);
+  const mode = random.pick(
+    kind === 'vmx-root' ? MODES.filter((name) => name === 'long' || name === 'protected-32') : MODES,
+  );
   return {
     seed,
     mode,
@@ -126,17 +129,26 @@ export class Session {
   }
 
   /** Runs the guest again in pieces, with breakpoints, steps and snapshots in between: the end has to be the same. */
-  private replay(seat: Seat, plan: Plan, begin: ReturnType<Machine['snapshot']>, end: bigint, stop: Outcome['end']): void {
+  private replay(
+    seat: Seat,
+    plan: Plan,
+    begin: ReturnType<Machine['snapshot']>,
+    end: bigint,
+    stop: Outcome['end'],
+  ): void {
     const { machine } = seat;
     const random = new Random(plan.seed ^ 0x5a5a);
     const hash = machine.stateHash();
     machine.restore(begin);
     if (random.oneIn(2)) {
       const linear = (): bigint => BigInt(PLACE.code + random.below(random.pick([0x40, 0x1000])));
-      machine.setBreakpoints(Array.from({ length: 1 + random.below(20) }, () => ({ linear: linear(), layer: undefined })));
+      machine.setBreakpoints(
+        Array.from({ length: 1 + random.below(20) }, () => ({ linear: linear(), layer: undefined })),
+      );
     }
     const longest = random.pick([1, 2, 5, 20, 100, 1000]);
-    const steps = random.oneIn(3);
+    // A step lets the others have turns of any length, which may go beyond the end.
+    const steps = MACHINES[plan.machine].processors === 1 && random.oneIn(3);
     const again = runTo(machine, end, () => {
       if (random.oneIn(30)) {
         const here = machine.snapshot();
@@ -161,7 +173,7 @@ export function runTo(machine: Machine, end: bigint, piece: () => number): Stop[
     const before = machine.time;
     const length = Math.min(piece(), Number(end - before));
     const { kind } = length === 0 ? machine.step() : machine.run(length);
-    if (kind !== 'limit' && kind !== 'breakpoint') return kind;
+    if (kind !== 'limit' && kind !== 'breakpoint' && kind !== 'transition') return kind;
     stuck = machine.time === before ? stuck + 1 : 0;
     if (stuck > STANDSTILL * 20 || (stuck > STANDSTILL && length > 1)) return 'livelock';
   }
@@ -190,7 +202,24 @@ function reach(machine: Machine, rip: number): boolean {
 }
 
 const SEGMENT_NAMES: readonly SegmentName[] = ['ES', 'CS', 'SS', 'DS', 'FS', 'GS'];
-const GPRS = ['RAX', 'RCX', 'RDX', 'RBX', 'RSP', 'RBP', 'RSI', 'RDI', 'R8', 'R9', 'R10', 'R11', 'R12', 'R13', 'R14', 'R15'];
+const GPRS = [
+  'RAX',
+  'RCX',
+  'RDX',
+  'RBX',
+  'RSP',
+  'RBP',
+  'RSI',
+  'RDI',
+  'R8',
+  'R9',
+  'R10',
+  'R11',
+  'R12',
+  'R13',
+  'R14',
+  'R15',
+];
 
 function enter(machine: Machine, random: Random, mode: Mode): void {
   const { gprs, segments, rflags, rip } = registersOf(random, mode);
@@ -217,7 +246,7 @@ function prepare(machine: LoadableMachine, plan: Plan): boolean {
   const random = new Random(plan.seed);
   const { kind, mode } = plan;
   const vmx = kind !== 'plain';
-  const hostMode: Mode = kind === 'vmx-guest' ? random.pick(['long', 'protected-32']) : mode;
+  const hostMode: Mode = kind === 'vmx-guest' ? random.pick(isLong(mode) ? ['long'] : ['long', 'protected-32']) : mode;
   const host = hostSettings(random, hostMode, vmx);
   const { processors } = MACHINES[plan.machine];
   const first = prologue(random, host, processors, true);
@@ -234,13 +263,16 @@ function prepare(machine: LoadableMachine, plan: Plan): boolean {
   }
   const guest = kind === 'vmx-guest' ? settingsOf(random, mode, true) : host;
   const user = random.oneIn(2) || mode.includes('user') || mode === 'virtual-8086';
-  const extra = vmx ? [...vmxPieces(random), ...(guest === host ? [] : tables(random, guest.paging, user, PLACE.guestTables))] : [];
+  const extra = vmx
+    ? [...vmxPieces(random), ...(guest === host ? [] : tables(random, guest.paging, user, PLACE.guestTables))]
+    : [];
   const code = Uint8Array.from([...first.finish(), ...second.finish()]);
-  const stub = Uint8Array.from([...STUB, ...randomCode(random, 0x700, codeSizeOf(hostMode))]);
+  const stub = Uint8Array.from([...STUB, ...randomCode(random, 0x100, codeSizeOf(hostMode))]);
   machine.load(imageOf(random, guest === host ? host : { ...host, mode: guest.mode }, code, stub, extra));
   if (!reach(machine, PLACE.prologue + first.length)) return false;
   const state = machine.state(machine.current);
   if (!vmx) {
+    state.setRegister('CR4', state.control('CR4') | BigInt(host.cr4 & LATE));
     enter(machine, random, mode);
     return true;
   }
@@ -280,14 +312,17 @@ function checkContainment({ memory }: Seat): void {
   for (let at = 0; at < STATE_START >> 2; at++) {
     if (memory.u32[at] !== 0) throw new Error(`a write to host address 0x${(at * 4).toString(16)}`);
   }
-  const entries = (INLINE.banks * INLINE.entries * INLINE.entrySize) >> 3;
+  const words = (INLINE.banks * INLINE.entries * INLINE.entrySize) >> 2;
+  const empty = Number(EMPTY_TAG & 0xffff_ffffn);
+  const { u32, i32, ramSize } = memory;
   for (const map of [INLINE.load, INLINE.store]) {
-    for (let at = map >> 3; at < (map >> 3) + entries; at += 2) {
-      const tag = memory.u64[at];
-      if (tag === EMPTY_TAG) continue;
-      const host = (Number(tag & 0xffff_ffffn) + memory.i32[(at + 1) << 1]) >>> 0;
-      if (host < RAM_BASE || host + 0x1000 > RAM_BASE + memory.ramSize) {
-        throw new Error(`the inline map leads from ${tag.toString(16)} to host address 0x${host.toString(16)}`);
+    for (let at = map >> 2; at < (map >> 2) + words; at += INLINE.entrySize >> 2) {
+      if (u32[at] === empty) continue;
+      const host = (u32[at] + i32[at + 2]) >>> 0;
+      if (host < RAM_BASE || host + 0x1000 > RAM_BASE + ramSize) {
+        throw new Error(
+          `the inline map leads from page 0x${u32[at].toString(16)} to host address 0x${host.toString(16)}`,
+        );
       }
     }
   }

@@ -26,7 +26,8 @@ export function vmxPieces(random: Random): readonly Piece[] {
     piece(name, page(name), Uint8Array.from(new Uint8Array(Uint32Array.of(VMCS_REVISION).buffer)));
   const bitmap = (name: 'msrBitmap' | 'ioA' | 'ioB'): Piece =>
     piece(name, page(name), random.oneIn(2) ? random.bytes(0x1000) : new Uint8Array(0x1000));
-  const rights = (): bigint => (random.oneIn(40) ? BigInt(random.below(8)) : 7n) | (random.oneIn(60) ? BigInt(random.below(8)) << 3n : 0x30n);
+  const rights = (): bigint =>
+    (random.oneIn(40) ? BigInt(random.below(8)) : 7n) | (random.oneIn(60) ? BigInt(random.below(8)) << 3n : 0x30n);
   const leaf = (i: number): bigint => BigInt(i * 0x1000) | (i < 16 || i >= 0x30 ? rights() : 0x37n);
   const list = Array.from({ length: 32 }, () => [
     BigInt(random.pick([0x174, 0x175, 0x10, 0xc000_0082, 0x1d9, 0x38f, random.u32()])),
@@ -37,7 +38,11 @@ export function vmxPieces(random: Random): readonly Piece[] {
     ...(['msrBitmap', 'ioA', 'ioB'] as const).map(bitmap),
     piece('lists', page('lists'), quads(list)),
     piece('EPT', PLACE.ept, quads([BigInt(PLACE.ept + 0x1007)])),
-    piece('EPT', PLACE.ept + 0x1000, quads([BigInt(PLACE.ept + 0x2007), ...Array.from({ length: 6 }, () => random.u64())])),
+    piece(
+      'EPT',
+      PLACE.ept + 0x1000,
+      quads([BigInt(PLACE.ept + 0x2007), ...Array.from({ length: 6 }, () => random.u64())]),
+    ),
     piece('EPT', PLACE.ept + 0x2000, quads([random.oneIn(4) ? 0xb7n : BigInt(PLACE.ept + 0x3007), random.u64()])),
     piece('EPT', PLACE.ept + 0x3000, quads(Array.from({ length: 512 }, (_, i) => leaf(i)))),
     piece('launch', LAUNCH_AT, Uint8Array.of(0x0f, 0x01, 0xc2)),
