@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BOUNDARY, CONTROL } from '../state/layout';
+import { BOUNDARY, CONTROL, YMM } from '../state/layout';
 import { ACTIVITY, BLOCKING, LATCHED } from '../tables/boundary-state';
 import { boundary } from './boundary';
 import { AT, longMode, setGate } from './processor.fixture';
 import { RSP } from './registers';
+import { resetProcessor } from './reset';
 
 const SINGLE_STEP = 0x4000n;
 
@@ -75,4 +76,15 @@ test('INIT resets the processor and its local APIC', () => {
   assert.equal(cpu.rip, 0xfff0n);
   assert.equal(cpu.gpr(RSP), 0n);
   assert.equal(cpu.field32(BOUNDARY.latched), 0);
+});
+
+test('INIT keeps XCR0, CR0.CD and what the vector units hold; power-up does not', () => {
+  const { cpu } = longMode();
+  cpu.setField(CONTROL.xcr0, 7n);
+  cpu.setField(CONTROL.cr0, cpu.cr0 | 0x4000_0000n);
+  cpu.setField(YMM, 0x1234n);
+  resetProcessor(cpu, 'init');
+  assert.deepEqual([cpu.field(CONTROL.xcr0), cpu.cr0, cpu.field(YMM)], [7n, 0x4000_0010n, 0x1234n]);
+  resetProcessor(cpu);
+  assert.deepEqual([cpu.field(CONTROL.xcr0), cpu.cr0, cpu.field(YMM)], [1n, 0x6000_0010n, 0n]);
 });

@@ -25,7 +25,7 @@ import { RDX } from './registers';
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
 
 /**
- * Architectural state after power-up or INIT, SDM "Processor State After Reset". INIT keeps MSRs, CD and NW, and the TSC.
+ * Architectural state after power-up or INIT, SDM "Processor State After Reset". INIT keeps MSRs, XCR0, CD and NW, and the TSC.
  * Image loaders then set the entry state of their own protocol.
  */
 export function resetProcessor(cpu: Processor, kind: 'power-up' | 'init' = 'power-up'): void {
@@ -48,13 +48,13 @@ export function resetProcessor(cpu: Processor, kind: 'power-up' | 'init' = 'powe
   cpu.setField(CONTROL.cr2, 0n);
   cpu.setField(CONTROL.cr3, 0n);
   cpu.setField(CONTROL.cr4, 0n);
-  cpu.setField(CONTROL.xcr0, 1n);
   cpu.setField(CONTROL.efer, 0n);
   for (let i = 0; i < 6; i++) cpu.setField(CONTROL.dr + i * 8, 0n);
   cpu.setField(CONTROL.dr + 48, 0xffff_0ff0n);
   cpu.setField(CONTROL.dr + 56, 0x400n);
   for (let i = 0; i < 4; i++) cpu.setField(CONTROL.pdpte + i * 8, 0n);
   if (kind === 'power-up') {
+    cpu.setField(CONTROL.xcr0, 1n);
     resetFloatingPoint(cpu);
     resetMsrs(cpu);
   }
