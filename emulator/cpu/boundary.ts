@@ -19,10 +19,12 @@ export function needsBoundary(cpu: Processor): boolean {
   if (memory.u32[BOUNDARY.activity >> 2] !== ACTIVITY.ACTIVE || memory.u32[BOUNDARY.latched >> 2] !== 0) return true;
   if ((memory.u32[BOUNDARY.interruptibility >> 2] & BLOCKING.SHADOW) !== 0) return true;
   if (memory.u32[BOUNDARY.pendingDebug >> 2] !== 0) return true;
-  if (cpu.vmx.inGuest) return true;
   const flags = memory.u32[FLAGS.system >> 2];
   if (flags & RFLAGS.TF) return true;
-  return (flags & RFLAGS.IF) !== 0 && cpu.interrupts.interruptPending(cpu.number);
+  // In the guest an interrupt may make an exit whatever IF is.
+  const { inGuest } = cpu.vmx;
+  if (inGuest && cpu.vmx.opensWindow) return true;
+  return (inGuest || (flags & RFLAGS.IF) !== 0) && cpu.interrupts.interruptPending(cpu.number);
 }
 
 /**

@@ -74,6 +74,8 @@ export interface EptTranslation {
 export interface Intercepts {
   /** True in VMX non-root operation. */
   readonly inGuest: boolean;
+  /** Non-root operation with a control for the NMI or interrupt window: the next boundary may exit although nothing is pending. */
+  readonly opensWindow: boolean;
   /** True in VMX operation (root or non-root). */
   readonly inOperation: boolean;
   /** Grows with each guest or host state that is loaded; comparable only across one instruction. */

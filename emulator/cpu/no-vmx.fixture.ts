@@ -6,6 +6,7 @@ const never = (): false => false;
 /** A processor outside VMX operation: nothing ever exits. */
 export const NO_VMX: Intercepts = {
   inGuest: false,
+  opensWindow: false,
   inOperation: false,
   contextLoads: 0,
   requireEnabled: nothing,

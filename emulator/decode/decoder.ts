@@ -18,12 +18,13 @@ import { addressSizeLog, operandSizeLog } from './operand-size';
 import { PREFIX } from './record';
 import {
   COLD_SHAPE,
+  SHAPES,
+  UNDEFINED_SHAPE,
   eaIndex,
   implicitAddress,
   implicitSegmented,
   isAddressedRaw,
   repeatOf,
-  SHAPES,
   variantIndex,
 } from './shapes';
 import { UNIT_STATE, unitState } from './units';
@@ -119,8 +120,8 @@ export class Decoder {
     const { out } = this;
     out.row = UNDEFINED_ROW;
     out.length = this.input.length;
-    out.shape = SHAPES[COLD_SHAPE];
-    out.shapeIndex = COLD_SHAPE;
+    out.shape = SHAPES[UNDEFINED_SHAPE];
+    out.shapeIndex = UNDEFINED_SHAPE;
     this.clearOperands();
     out.prefixes = (3 << PREFIX.SIZE_SHIFT) | (3 << PREFIX.ADDRESS_SHIFT);
     return UNDEFINED;

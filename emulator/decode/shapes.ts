@@ -248,3 +248,6 @@ export const eaIndex = (address: number, segmented: boolean, indexed: boolean): 
 
 /** Whether an instruction is the last of its block. */
 export const endsBlock = (row: InstructionRow): boolean => row.ends;
+
+/** Index in SHAPES of the instruction that is undefined. */
+export const UNDEFINED_SHAPE = SHAPES.findIndex(({ semantic }) => semantic === 'ud2');

@@ -5,10 +5,13 @@ import { single } from './operands';
 import { operandWidth, pushValue, readTop, setStackPointer } from './stack-access';
 
 const RCX = 1;
+const UNDEFINED_OPCODE = 6;
 const EQUAL = 4;
 const NOT_EQUAL = 5;
 
 export const jumpOnCondition: Semantic = (c, shape) => c.branch(c.condition(shape.condition), operandWidth(shape));
+
+export const undefinedOpcode: Semantic = (c) => c.raise(UNDEFINED_OPCODE);
 
 export const jump: Semantic = (c, shape) => c.branch(null, operandWidth(shape));
 

@@ -93,6 +93,7 @@ export const SEMANTICS: Readonly<Record<string, Semantic>> = {
   scas: strings.scanString,
 
   jcc: control.jumpOnCondition,
+  ud2: control.undefinedOpcode,
   jmp: control.jump,
   jmp_indirect: control.jumpIndirect,
   call: control.call,

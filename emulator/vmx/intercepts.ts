@@ -40,6 +40,11 @@ export class VmxIntercepts implements Intercepts {
   get inGuest(): boolean {
     return this.context.cpu.field32(VMX.mode) === VMX_MODE.NON_ROOT;
   }
+  get opensWindow(): boolean {
+    const { vmcs } = this.context;
+    if (!this.inGuest) return false;
+    return vmcs.on('primary.NMI_WINDOW_EXITING') || vmcs.on('primary.INTERRUPT_WINDOW_EXITING');
+  }
   get inOperation(): boolean {
     return this.context.cpu.field32(VMX.mode) !== VMX_MODE.OFF;
   }

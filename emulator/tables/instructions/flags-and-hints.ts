@@ -25,7 +25,7 @@ export const FLAGS_AND_HINTS_ROWS: readonly InstructionRow[] = [
   hot('NP 0F AE /6 reg', 'MFENCE', '', '-', 'nop'),
   hot('NP 0F AE /7 reg', 'SFENCE', '', '-', 'nop'),
 
-  cold('0F 0B', 'UD2', '', '-', 'ud', ENDS),
+  hot('0F 0B', 'UD2', '', '-', 'ud2', ENDS),
   cold('0F B9 /r', 'UD1', 'Gv Ev', 'v', 'ud', ENDS),
   cold('0F FF /r', 'UD0', 'Gv Ev', 'v', 'ud', ENDS),
 ];
