@@ -7,11 +7,17 @@ import { Fpu } from './fpu';
 export const later = (cpu: Processor, linear: bigint, distance: number): bigint =>
   cpu.is64Bit ? linear + BigInt(distance) : (linear + BigInt(distance)) & 0xffff_ffffn;
 
+/** Notes where the memory operand is, for FDP; gives its offset. */
+export function noteOperand(fpu: Fpu): bigint {
+  const offset = operandOffset(fpu.cpu, fpu.insn);
+  fpu.operandAt(fpu.insn.segment, offset);
+  return offset;
+}
+
 /** Linear address of the memory operand, checked, and noted for FDP. */
 export function address(fpu: Fpu, size: number, write: boolean): bigint {
   const { cpu, insn } = fpu;
-  const offset = operandOffset(cpu, insn);
-  fpu.operandAt(insn.segment, offset);
+  const offset = noteOperand(fpu);
   return cpu.mmu.linear(insn.segment, offset, size, write, insn.addressSize);
 }
 

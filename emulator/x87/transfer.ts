@@ -6,7 +6,7 @@ import { isNaN, type Unpacked } from '../float/unpack';
 import { MEMORY_OPERANDS, unpackInteger } from './arithmetic';
 import { fromDecimal, packedIndefinite, toDecimal } from './decimal';
 import { INDEFINITE, type Fpu } from './fpu';
-import { notWaiting, readOperand, waiting, writeOperand } from './operands';
+import { noteOperand, notWaiting, readOperand, waiting, writeOperand } from './operands';
 
 /** Denormals and signalling NaNs are met on the way in; an unmasked denormal does not keep the number from being loaded. */
 function loadNumber(fpu: Fpu, read: (fpu: Fpu) => Unpacked): void {
@@ -42,6 +42,7 @@ const store = (
     const stores = (env.unmasked & ~FLOAT_FLAG.PE) === 0;
     // The memory operand may fault: until it is written nothing else changes. Where nothing is stored, it does not.
     if (stores) writeOperand(fpu, size, value);
+    else noteOperand(fpu);
     fpu.begin();
     if (missing) fpu.underflow();
     else fpu.settle();
