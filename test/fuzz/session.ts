@@ -21,7 +21,7 @@ import {
 import { randomCode } from './instructions';
 import { MEMORY, PLACE, SELECTOR, VMX_PAGE } from './layout';
 import { Prologue } from './prologue';
-import { fillVmcs, LAUNCH_AT, STUB, vmxPieces } from './vmx';
+import { fillVmcs, LAUNCH_AT, stub, vmxPieces } from './vmx';
 
 const MACHINES = [
   { processors: 1, turn: 5000 },
@@ -267,8 +267,8 @@ function prepare(machine: LoadableMachine, plan: Plan): boolean {
     ? [...vmxPieces(random), ...(guest === host ? [] : tables(random, guest.paging, user, PLACE.guestTables))]
     : [];
   const code = Uint8Array.from([...first.finish(), ...second.finish()]);
-  const stub = Uint8Array.from([...STUB, ...randomCode(random, 0x100, codeSizeOf(hostMode))]);
-  machine.load(imageOf(random, guest === host ? host : { ...host, mode: guest.mode }, code, stub, extra));
+  const handler = Uint8Array.from([...stub(random), ...randomCode(random, 0x100, codeSizeOf(hostMode))]);
+  machine.load(imageOf(random, guest === host ? host : { ...host, mode: guest.mode }, code, handler, extra));
   if (!reach(machine, PLACE.prologue + first.length)) return false;
   const state = machine.state(machine.current);
   if (!vmx) {

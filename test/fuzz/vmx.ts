@@ -10,11 +10,11 @@ import { CODE_SIZE, PLACE, SELECTOR, VMX_PAGE } from './layout';
 
 const page = (name: keyof typeof VMX_PAGE): number => PLACE.vmx + VMX_PAGE[name];
 
-/** Adds the exit's instruction length to the guest's RIP and resumes it; what follows where that fails is chance. */
-export const STUB: readonly number[] = [
+/** Adds the exit's instruction length, and a little or nothing, to the guest's RIP and resumes it; what follows where that fails is chance. */
+export const stub = (random: Random): readonly number[] => [
   ...[0xba, 0x1e, 0x68, 0, 0, 0x0f, 0x78, 0xd0],
   ...[0xb9, 0x0c, 0x44, 0, 0, 0x0f, 0x78, 0xcb],
-  ...[0x01, 0xd8, 0x25, 0xff, 0xff, 0, 0, 0x0f, 0x79, 0xd0],
+  ...[0x01, 0xd8, 0x83, 0xc0, random.below(3), 0x25, 0xff, 0xff, 0, 0, 0x0f, 0x79, 0xd0],
   ...[0x0f, 0x01, 0xc3],
 ];
 /** VMLAUNCH stands here, in front of random code. */
@@ -27,7 +27,7 @@ export function vmxPieces(random: Random): readonly Piece[] {
   const bitmap = (name: 'msrBitmap' | 'ioA' | 'ioB'): Piece =>
     piece(name, page(name), random.oneIn(2) ? random.bytes(0x1000) : new Uint8Array(0x1000));
   const rights = (): bigint =>
-    (random.oneIn(40) ? BigInt(random.below(8)) : 7n) | (random.oneIn(60) ? BigInt(random.below(8)) << 3n : 0x30n);
+    (random.oneIn(150) ? BigInt(random.below(8)) : 7n) | (random.oneIn(200) ? BigInt(random.below(8)) << 3n : 0x30n);
   const leaf = (i: number): bigint => BigInt(i * 0x1000) | (i < 16 || i >= 0x30 ? rights() : 0x37n);
   const list = Array.from({ length: 32 }, () => [
     BigInt(random.pick([0x174, 0x175, 0x10, 0xc000_0082, 0x1d9, 0x38f, random.u32()])),
@@ -92,7 +92,7 @@ export function fillVmcs(random: Random, target: VmcsTarget, host: Settings, gue
     const { encoding } = controlWord(word);
     target.write(encoding, value);
   }
-  set('EXCEPTION_BITMAP', random.oneIn(2) ? 0 : random.u32());
+  set('EXCEPTION_BITMAP', random.oneIn(4) ? random.u32() : 0);
   set('PAGE_FAULT_ERROR_CODE_MASK', random.below(32));
   set('PAGE_FAULT_ERROR_CODE_MATCH', random.below(32));
   set('VMCS_LINK_POINTER', random.oneIn(2) ? 0xffff_ffff_ffff_ffffn : BigInt(page('shadow')));
