@@ -1,7 +1,7 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { BOUNDARY, FLAGS, GPR, MACHINE, MSRS, VMX, WAIT } from '../state/layout';
 import { windowShift } from '../state/windows';
-import { ACTIVITY } from '../tables/boundary-state';
+import { ACTIVITY, VMX_MODE } from '../tables/boundary-state';
 import { CR4, RFLAGS } from '../tables/control-registers';
 import { MISC_ENABLE } from '../tables/msrs';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
@@ -20,8 +20,6 @@ import { RAX, RCX, RDX } from './registers';
 
 const LINE_SIZE = 64;
 const LINE_WORDS = LINE_SIZE / 8;
-/** VMX.mode in a guest. */
-const NON_ROOT = 2;
 const NEVER = 0xffff_ffff_ffff_ffffn;
 /** Longest wait for a line in a machine with several processors, in machine time: 100 microseconds. */
 const DOZE = 100_000n;
@@ -137,7 +135,7 @@ const userWait =
 /** Whether something ends a processor's wait now. */
 function wakes(cpu: Processor, processor: number, shift: number): boolean {
   const flags = cpu.field32(WAIT.flags + shift);
-  if (cpu.field32(VMX.mode + shift) === NON_ROOT) return true;
+  if (cpu.field32(VMX.mode + shift) === VMX_MODE.NON_ROOT) return true;
   if (cpu.field32(BOUNDARY.latched + shift) !== 0 || cpu.field(BOUNDARY.pendingDebug + shift) !== 0n) return true;
   if ((flags & ANY_LINE) === 0 && !isArmed(cpu, shift)) return true;
   const takes = (flags & INTERRUPT_BREAK) !== 0 || (cpu.field32(FLAGS.system + shift) & RFLAGS.IF) !== 0;

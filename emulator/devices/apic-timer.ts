@@ -1,10 +1,7 @@
 import type { DeviceState } from './device-state';
+import { APIC } from './local-apic-registers';
 import { APIC_TIMER_HZ, ticksAt, timeOfTick } from '../tables/clock';
 
-/** Indices into the APIC's register file. */
-const LVT = 0x32;
-const INITIAL = 0x38;
-const DIVIDE = 0x3e;
 const MODE = { oneShot: 0, periodic: 1, deadline: 2 } as const;
 
 /**
@@ -34,24 +31,24 @@ export class ApicTimer {
   }
 
   private get mode(): number {
-    return (this.regs[LVT] >> 17) & 3;
+    return (this.regs[APIC.lvtTimer] >> 17) & 3;
   }
 
   /** Divide configuration: bits 3,1,0 give 2, 4, 8, 16, 32, 64, 128, 1. */
   private get divisor(): bigint {
-    const bits = this.regs[DIVIDE];
+    const bits = this.regs[APIC.divide];
     const index = ((bits >> 1) & 4) | (bits & 3);
     return 1n << BigInt((index + 1) & 7);
   }
 
   private get period(): bigint {
-    return BigInt(this.regs[INITIAL]) * this.divisor;
+    return BigInt(this.regs[APIC.initialCount]) * this.divisor;
   }
 
   start(initial: number, time: bigint): void {
     // SDM "TSC-Deadline Mode": writes to the initial count are ignored.
     if (this.mode === MODE.deadline) return;
-    this.regs[INITIAL] = initial;
+    this.regs[APIC.initialCount] = initial;
     this.q[0] = ticksAt(time, APIC_TIMER_HZ);
     this.running[0] = initial === 0 ? 0 : 1;
   }
@@ -60,11 +57,11 @@ export class ApicTimer {
   setMode(lvt: number, time: bigint): void {
     const wasDeadline = this.mode === MODE.deadline;
     const count = this.currentCount(time);
-    this.regs[LVT] = lvt;
+    this.regs[APIC.lvtTimer] = lvt;
     if (wasDeadline !== (this.mode === MODE.deadline)) {
       this.running[0] = 0;
       this.q[1] = 0n;
-      if (!wasDeadline) this.regs[INITIAL] = 0;
+      if (!wasDeadline) this.regs[APIC.initialCount] = 0;
     } else if (this.running[0]) {
       this.resume(count, time);
     }
@@ -72,13 +69,13 @@ export class ApicTimer {
 
   setDivide(value: number, time: bigint): void {
     const count = this.currentCount(time);
-    this.regs[DIVIDE] = value;
+    this.regs[APIC.divide] = value;
     if (this.running[0]) this.resume(count, time);
   }
 
   /** Moves the start so that `count` is left at `time`; it may lie before machine time 0, so the arithmetic wraps at 64 bits. */
   private resume(count: number, time: bigint): void {
-    const done = (BigInt(this.regs[INITIAL]) - BigInt(count)) * this.divisor;
+    const done = (BigInt(this.regs[APIC.initialCount]) - BigInt(count)) * this.divisor;
     this.q[0] = ticksAt(time, APIC_TIMER_HZ) - done;
   }
 
@@ -88,7 +85,7 @@ export class ApicTimer {
 
   currentCount(time: bigint): number {
     if (!this.running[0] || this.mode === MODE.deadline) return 0;
-    const initial = BigInt(this.regs[INITIAL]);
+    const initial = BigInt(this.regs[APIC.initialCount]);
     const counted = this.elapsed(time) / this.divisor;
     if (this.mode === MODE.periodic) return Number(initial - (counted % initial));
     return counted >= initial ? 0 : Number(initial - counted);

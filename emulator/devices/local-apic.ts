@@ -1,37 +1,7 @@
 import { ApicTimer } from './apic-timer';
 import type { DeviceState } from './device-state';
 import type { InterruptMessage } from './interrupt-message';
-
-/** Register offsets of the xAPIC page, divided by 16: also x2APIC MSR index less 0x800. */
-export const APIC = {
-  id: 0x02,
-  version: 0x03,
-  tpr: 0x08,
-  apr: 0x09,
-  ppr: 0x0a,
-  eoi: 0x0b,
-  remoteRead: 0x0c,
-  ldr: 0x0d,
-  dfr: 0x0e,
-  svr: 0x0f,
-  isr: 0x10,
-  tmr: 0x18,
-  irr: 0x20,
-  esr: 0x28,
-  icrLow: 0x30,
-  icrHigh: 0x31,
-  lvtTimer: 0x32,
-  lvtThermal: 0x33,
-  lvtPerformance: 0x34,
-  lvtLint0: 0x35,
-  lvtLint1: 0x36,
-  lvtError: 0x37,
-  initialCount: 0x38,
-  currentCount: 0x39,
-  divide: 0x3e,
-  /** x2APIC only. */
-  selfIpi: 0x3f,
-} as const;
+import { APIC } from './local-apic-registers';
 
 /** 6 LVT entries, as MCG_CAP knows no CMCI; integrated APIC; EOI broadcasts cannot be suppressed. */
 const VERSION = 0x0005_0014;

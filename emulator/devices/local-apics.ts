@@ -2,13 +2,19 @@ import { BOUNDARY, MACHINE, MSRS, VMX } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
 import { windowShift } from '../state/windows';
 import { ACTIVITY, LATCHED } from '../tables/boundary-state';
+import { APIC_BASE } from '../tables/msrs';
 import type { DeviceState } from './device-state';
 import type { InterruptMessage } from './interrupt-message';
-import { APIC, DELIVERY, ICR_WRITABLE, LocalApic, SHORTHAND, type Signal, wideDestination } from './local-apic';
+import { DELIVERY, ICR_WRITABLE, LocalApic, SHORTHAND, type Signal, wideDestination } from './local-apic';
+import { APIC } from './local-apic-registers';
 
 const PAGE_SIZE = 0x1000;
-/** IA32_APIC_BASE, low half. */
-const BASE = { bootstrap: 0x100, x2apic: 0x400, enabled: 0x800 } as const;
+/** Of IA32_APIC_BASE's low half. */
+const BASE = {
+  bootstrap: Number(APIC_BASE.bootstrap),
+  x2apic: Number(APIC_BASE.x2apic),
+  enabled: Number(APIC_BASE.enable),
+} as const;
 const BASE_ADDRESS = 0xf_ffff_ffff_f000n;
 
 const X2APIC_FIRST = 0x800;
@@ -74,11 +80,6 @@ export class LocalApics {
   /** As firmware leaves them to a boot loader. */
   reset(): void {
     for (const apic of this.apics) apic.reset();
-    this.setVirtualWire();
-  }
-
-  /** The bootstrap processor's, as firmware leaves it to a boot loader. */
-  setVirtualWire(): void {
     this.apics[0].setVirtualWire();
   }
 
@@ -106,7 +107,7 @@ export class LocalApics {
   modeChanged(old: bigint, value: bigint): void {
     const gained = Number(value & ~old & 0xfffn);
     // The next time it is enabled it starts as after a reset.
-    if (old & ~value & BigInt(BASE.enabled)) this.active.reset();
+    if (old & ~value & APIC_BASE.enable) this.active.reset();
     else if (gained & BASE.x2apic) this.active.enterX2apic();
     this.outputs.changed();
   }

@@ -50,7 +50,6 @@ export class Platform implements PortDevice, InterruptSource, TimedDevice, Physi
   reset(): void {
     this.apics.reset();
     this.chipset.reset();
-    this.apics.setVirtualWire();
     this.changed = true;
   }
 

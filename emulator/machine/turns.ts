@@ -3,7 +3,7 @@ import { isWaitOver } from '../cpu/waits';
 import type { InterruptSource } from '../devices/bus';
 import { BOUNDARY, FLAGS, MACHINE, VMX } from '../state/layout';
 import { switchWindow, windowShift } from '../state/windows';
-import { ACTIVITY, LATCHED } from '../tables/boundary-state';
+import { ACTIVITY, LATCHED, VMX_MODE } from '../tables/boundary-state';
 import { RFLAGS } from '../tables/control-registers';
 
 /**
@@ -13,9 +13,6 @@ import { RFLAGS } from '../tables/control-registers';
 export const DEFAULT_TURN = 5000;
 /** Longest turn: one millisecond of machine time, so that a message between processors is not delayed for long. */
 export const MAX_TURN = 1_000_000;
-
-/** VMX.mode in a guest: what wakes it is its VMCS's business. */
-const NON_ROOT = 2;
 
 /**
  * Whose turn it is in a machine with several processors. They take turns in the order of their numbers; a turn ends when its
@@ -117,7 +114,9 @@ export class Turns {
       case ACTIVITY.WAITING:
         return isWaitOver(this.cpu, processor);
       case ACTIVITY.HLT:
-        if (latched !== 0 || word(BOUNDARY.pendingDebug) !== 0 || word(VMX.mode) === NON_ROOT) return true;
+        if (latched !== 0 || word(BOUNDARY.pendingDebug) !== 0) return true;
+        // What wakes a guest is its VMCS's business.
+        if (word(VMX.mode) === VMX_MODE.NON_ROOT) return true;
         return (word(FLAGS.system) & RFLAGS.IF) !== 0 && this.interrupts.interruptPending(processor);
       case ACTIVITY.WAIT_FOR_SIPI:
         return (latched & LATCHED.SIPI) !== 0;

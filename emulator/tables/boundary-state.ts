@@ -14,5 +14,8 @@ export const BLOCKING = {
   /** Of one instruction: STI's or MOV SS's. */ SHADOW: 3,
 } as const;
 
+/** VMX.mode. */
+export const VMX_MODE = { OFF: 0, ROOT: 1, NON_ROOT: 2 } as const;
+
 /** Bits of BOUNDARY.latched: requests that wait for the boundary. */
 export const LATCHED = { NMI: 1, INIT: 2, SIPI: 4, VECTOR_SHIFT: 8, VECTOR_MASK: 0xff00 } as const;

@@ -33,8 +33,7 @@ const CONTROL = Object.fromEntries(
   ]),
 ) as Readonly<Record<ControlKey, ControlAt>>;
 
-/** VMX.mode. */
-export const VMX_MODE = { OFF: 0, ROOT: 1, NON_ROOT: 2 } as const;
+export { VMX_MODE } from '../tables/boundary-state';
 
 /** The VMCS pointer that stands for "none". */
 export const NO_VMCS = 0xffff_ffff_ffff_ffffn;
