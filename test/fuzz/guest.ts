@@ -105,6 +105,36 @@ function descriptors(random: Random): readonly bigint[] {
   return [...fixed, ...Array.from({ length: 64 - fixed.length }, other)];
 }
 
+/** Exceptions that push an error code. */
+const WITH_CODE = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
+
+/** A handler that lets the interrupted code go on one byte further, back within the code: plain, and with an error code to drop. */
+export const RETURNING = { plain: PLACE.stub + 0x900, coded: PLACE.stub + 0x940, real: PLACE.stub + 0x980 } as const;
+
+export function returningHandlers(long: boolean): readonly Piece[] {
+  const wide = long ? [0x48] : [];
+  const onward = [[0xff, 0x04, 0x24], [0x81, 0x24, 0x24, 0xff, 0xbf, 0, 0], [0x81, 0x0c, 0x24, 0, 0x80, 0, 0], [0xcf]];
+  const plain = onward.flatMap((bytes) => [...wide, ...bytes]);
+  const coded = [...wide, 0x83, 0xc4, long ? 8 : 4, ...plain];
+  const real = [0x55, 0x89, 0xe5, 0xff, 0x46, 2, 0x81, 0x66, 2, 0xff, 0xbf, 0x81, 0x4e, 2, 0, 0x80, 0x5d, 0xcf];
+  return [
+    piece('handler', RETURNING.plain, Uint8Array.from(plain)),
+    piece('handler with code', RETURNING.coded, Uint8Array.from(coded)),
+    piece('handler in real mode', RETURNING.real, Uint8Array.from(real)),
+  ];
+}
+
+/** Gates to those handlers. */
+function returningVectors(long: boolean): Uint8Array {
+  const selector = BigInt(long ? SELECTOR.code64 : SELECTOR.code32) << 16n;
+  const entry = (vector: number): readonly bigint[] => {
+    const target = BigInt(WITH_CODE.has(vector) ? RETURNING.coded : RETURNING.plain);
+    const low = (target & 0xffffn) | selector | 0xee00_0000_0000n | ((target >> 16n) << 48n);
+    return long ? [low, 0n] : [low];
+  };
+  return quads(Array.from({ length: 256 }, (_, vector) => entry(vector)).flat());
+}
+
 function vectors(random: Random, long: boolean): Uint8Array {
   const types = long ? [0x8e, 0xee, 0x8f, 0xef] : [0x8e, 0xee, 0x8f, 0xef, 0x86, 0xe7, 0xe5, 0x85];
   return quads(Array.from({ length: 256 }, () => gate(random, long, types)).flat());
@@ -369,7 +399,11 @@ export function imageOf(
     pointer(real ? PLACE.ivt : PLACE.idt, real ? 0x3ff : random.oneIn(8) ? random.below(4096) : long ? 0xfff : 0x7ff),
     16,
   );
-  const ivt = words(Array.from({ length: 256 }, () => (random.oneIn(16) ? random.u32() : Number(inCode(random)))));
+  const returning = !random.oneIn(3);
+  const realHandler = ((RETURNING.real & 0xf_0000) << 12) | (RETURNING.real & 0xffff);
+  const realVector = (): number =>
+    returning ? realHandler >>> 0 : random.oneIn(16) ? random.u32() : Number(inCode(random));
+  const ivt = words(Array.from({ length: 256 }, realVector));
   // The same page four times: making instructions is dear.
   const page = randomCode(random, CODE_SIZE / 4, codeSizeOf(mode));
   const user = !['long', 'protected-32', 'protected-16'].includes(mode) || random.oneIn(3);
@@ -379,13 +413,14 @@ export function imageOf(
       piece('IVT', PLACE.ivt, ivt),
       piece('GDT', PLACE.gdt, quads(descriptors(random))),
       piece('LDT', PLACE.ldt, quads(descriptors(random))),
-      piece('IDT', PLACE.idt, vectors(random, long).subarray(0, 0x1000)),
+      piece('IDT', PLACE.idt, returning ? returningVectors(long) : vectors(random, long)),
       piece('pointers', PLACE.pointers, pointers),
       piece('tasks', PLACE.tss, tasks(random, long)),
       ...[0, 1, 2, 3].map((copy) => piece('code', PLACE.code + copy * 0x1000, page)),
       piece('data', PLACE.data, random.bytes(0x1000)),
       ...tables(random, paging, user),
       piece('stub', PLACE.stub, stub),
+      ...returningHandlers(long),
       piece('prologue', PLACE.prologue, code),
       ...extra,
     ],
