@@ -146,3 +146,16 @@ test('in legacy replacement timer 0 is interrupt request 0 and the 8254 is not h
   assert.equal(pc.nextEvent(), 2000n);
   assert.equal(pc.interrupt(), 0x20);
 });
+
+test('a level-triggered request follows its timer into legacy replacement, and leaves no line behind', () => {
+  const pc = new Board();
+  pc.initPic(0xff, 0xff);
+  pc.setApic(0xf0, 0x1ff);
+  pc.timer(0, INTERRUPT | LEVEL | route(20), 10n);
+  pc.set(0x10, ENABLE);
+  pc.pass(1000n);
+  pc.set(0x10, ENABLE | LEGACY);
+  pc.set(0x20, 1n);
+  pc.redirect(20, 0x8050);
+  assert.equal(pc.interrupt(), undefined);
+});

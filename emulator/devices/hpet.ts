@@ -193,11 +193,16 @@ export class Hpet implements MmioRegion {
       case REG.configuration: {
         const counter = this.counter(now);
         const changed = q[Q.configuration] ^ value;
+        // What was requested moves to the other lines.
+        if (changed & LEGACY) this.showRequests(false);
         q[Q.configuration] = value & (ENABLE | LEGACY);
         q[Q.counterBase] = counter;
         q[Q.enabledAt] = ticksAt(now, HPET_HZ);
         q[Q.delivered] = counter;
-        if (changed & LEGACY) this.outputs.legacyChanged((value & LEGACY) !== 0n);
+        if (changed & LEGACY) {
+          this.outputs.legacyChanged((value & LEGACY) !== 0n);
+          this.showRequests(true);
+        }
         return;
       }
       case REG.status:
@@ -213,6 +218,15 @@ export class Hpet implements MmioRegion {
     if (timer < 0 || timer >= TIMERS) return;
     if ((register & 0x18) === 0) this.configure(timer, value);
     else if ((register & 0x18) === 8) this.setComparator(timer, value);
+  }
+
+  /** Sets the lines of the timers that request level-triggered interrupts. */
+  private showRequests(level: boolean): void {
+    for (let n = 0; n < TIMERS; n++) {
+      const configuration = this.q[this.at(n, T.configuration)];
+      const requested = (this.q[Q.status] >> BigInt(n)) & 1n;
+      if (requested && configuration & TIMER.enable) this.outputs.setLine(this.line(n), level);
+    }
   }
 
   private clearStatus(timer: number): void {
