@@ -1,17 +1,17 @@
 import { BOUNDARY, CONTROL, FLAGS, MSRS } from '../state/layout';
 import { ACTIVITY, BLOCKING, LATCHED } from '../tables/boundary-state';
 import { RFLAGS } from '../tables/control-registers';
+import { PENDING_DEBUG } from '../tables/debug-bits';
+import { DEBUGCTL } from '../tables/msrs';
 import { deliverException, deliverInterrupt, deliverNmi, type Delivery } from './exceptions';
 import { VECTOR } from './faults';
 import type { Processor } from './processor';
 import { resetProcessor } from './reset';
 import { endWaitIfDue } from './waits';
 
-/** Pending debug exceptions: single step. */
-const PENDING_BS = 0x4000;
 /** What makes #DB pending: a task's T flag, single step, an enabled breakpoint. Bits 3:0 alone do not. */
-const PENDING_CAUSES = 0xd000;
-const DEBUGCTL_BTF = 2;
+const PENDING_CAUSES = PENDING_DEBUG.BT | PENDING_DEBUG.BS | PENDING_DEBUG.ENABLED_BREAKPOINT;
+const BTF = Number(DEBUGCTL.BTF);
 
 /** Whether `boundary` might do anything but let the next instruction run. */
 export function needsBoundary(cpu: Processor): boolean {
@@ -89,8 +89,8 @@ export function afterInstruction(cpu: Processor, before: BeforeInstruction, next
   if (cpu.vmx.contextLoads !== before.contextLoads) return;
   u32[BOUNDARY.interruptibility >> 2] &= ~before.shadow;
   if (!before.trap || cpu.trapSuppressed) return;
-  if ((u32[MSRS.debugctl >> 2] & DEBUGCTL_BTF) !== 0 && cpu.rip === nextRip) return;
-  u32[BOUNDARY.pendingDebug >> 2] |= PENDING_BS;
+  if ((u32[MSRS.debugctl >> 2] & BTF) !== 0 && cpu.rip === nextRip) return;
+  u32[BOUNDARY.pendingDebug >> 2] |= PENDING_DEBUG.BS;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { DecodedRecord } from '../decode/decoded-record';
 import { BOUNDARY, CONTROL, GPR } from '../state/layout';
 import { ACTIVITY } from '../tables/boundary-state';
 import { CR4 } from '../tables/control-registers';
+import { DR6, DR7 } from '../tables/debug-bits';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { writeCr0, writeCr3, writeCr4 } from './control-registers';
 import { raise, VECTOR } from './faults';
@@ -78,16 +79,13 @@ function movFromCr(cpu: Processor, insn: DecodedRecord): ColdResult {
   return COLD.NEXT;
 }
 
-const DR7_GD = 0x2000n;
-const DB_BD = 0x2000n;
-
 /** Checks of a debug-register access; returns the register it means. */
 function debugRegister(cpu: Processor, insn: DecodedRecord, gpr: number, read: boolean): number {
   const named = registerNumber(insn);
   if ((named === 4 || named === 5) && (cpu.cr4 & BigInt(CR4.DE)) !== 0n) raise(VECTOR.UD);
   requireCpl0(cpu);
   cpu.vmx.debugRegister(named, gprNumber(gpr), read, insn);
-  if (cpu.field(CONTROL.dr + 56) & DR7_GD) raise(VECTOR.DB, undefined, DB_BD);
+  if (cpu.field(CONTROL.dr + 56) & BigInt(DR7.GD)) raise(VECTOR.DB, undefined, BigInt(DR6.BD));
   return named === 4 || named === 5 ? named + 2 : named;
 }
 

@@ -1,21 +1,17 @@
 import { BOUNDARY, CONTROL } from '../state/layout';
 import { CR4 } from '../tables/control-registers';
+import { DR7, PENDING_DEBUG } from '../tables/debug-bits';
 import type { LinearWatch } from '../mmu/data-watch';
 import { REDO_ALONE } from './faults';
 import type { Processor } from './processor';
 
-const DR7 = CONTROL.dr + 7 * 8;
-/** L0 to G3. */
-const ENABLES = 0xff;
+const DR7_FIELD = CONTROL.dr + 7 * 8;
 const COUNT = 4;
 
 /** R/W fields of DR7. */
 const CONDITION = { EXECUTE: 0, WRITE: 1, IO: 2, ACCESS: 3 } as const;
 /** Bytes by LEN field. */
 const LENGTHS = [1n, 2n, 8n, 4n] as const;
-
-/** BOUNDARY.pendingDebug: at least one of the breakpoints met is enabled. */
-const ENABLED_BREAKPOINT = 0x1000;
 
 interface Breakpoint {
   /** Its bit in DR6. */
@@ -48,7 +44,7 @@ export class DebugRegisters implements LinearWatch {
 
   /** Nothing is enabled, and nothing was when `sync` last looked. */
   get isOff(): boolean {
-    return this.seenProcessor < 0 && (this.cpu.field32(DR7) & ENABLES) === 0;
+    return this.seenProcessor < 0 && (this.cpu.field32(DR7_FIELD) & DR7.ENABLES) === 0;
   }
 
   /** Whether an instruction breakpoint is enabled. */
@@ -72,7 +68,7 @@ export class DebugRegisters implements LinearWatch {
    */
   sync(): boolean {
     const { cpu } = this;
-    const enables = cpu.field32(DR7) & ENABLES;
+    const enables = cpu.field32(DR7_FIELD) & DR7.ENABLES;
     if (enables === 0 && this.seenProcessor < 0) return false;
     if (enables !== 0 && this.isSeen()) return false;
     return this.take(enables !== 0);
@@ -80,7 +76,7 @@ export class DebugRegisters implements LinearWatch {
 
   private isSeen(): boolean {
     const { cpu, seen } = this;
-    if (cpu.number !== this.seenProcessor || seen[COUNT] !== cpu.field(DR7)) return false;
+    if (cpu.number !== this.seenProcessor || seen[COUNT] !== cpu.field(DR7_FIELD)) return false;
     for (let n = 0; n < COUNT; n++) if (seen[n] !== cpu.field(CONTROL.dr + n * 8)) return false;
     return true;
   }
@@ -89,7 +85,7 @@ export class DebugRegisters implements LinearWatch {
     const { cpu, seen } = this;
     const all = enabled ? this.enabled() : NONE;
     for (let n = 0; n < COUNT; n++) seen[n] = cpu.field(CONTROL.dr + n * 8);
-    seen[COUNT] = cpu.field(DR7);
+    seen[COUNT] = cpu.field(DR7_FIELD);
     this.seenProcessor = enabled ? cpu.number : -1;
     this.code = all.filter(({ condition }) => condition === CONDITION.EXECUTE);
     this.data = all.filter(({ condition }) => condition === CONDITION.WRITE || condition === CONDITION.ACCESS);
@@ -103,7 +99,7 @@ export class DebugRegisters implements LinearWatch {
 
   private enabled(): readonly Breakpoint[] {
     const { cpu } = this;
-    const dr7 = cpu.field32(DR7);
+    const dr7 = cpu.field32(DR7_FIELD);
     const found: Breakpoint[] = [];
     for (let n = 0; n < COUNT; n++) {
       if (((dr7 >> (2 * n)) & 3) === 0) continue;
@@ -148,6 +144,9 @@ export class DebugRegisters implements LinearWatch {
   private pend(bits: number): void {
     const { cpu } = this;
     if (bits === 0) return;
-    cpu.setField(BOUNDARY.pendingDebug, cpu.field(BOUNDARY.pendingDebug) | BigInt(bits | ENABLED_BREAKPOINT));
+    cpu.setField(
+      BOUNDARY.pendingDebug,
+      cpu.field(BOUNDARY.pendingDebug) | BigInt(bits | PENDING_DEBUG.ENABLED_BREAKPOINT),
+    );
   }
 }

@@ -1,6 +1,6 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { GPR } from '../state/layout';
-import { RFLAGS } from '../tables/control-registers';
+import { ARITHMETIC_FLAGS, RFLAGS } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { raise, VECTOR } from './faults';
 import type { Processor } from './processor';
@@ -12,7 +12,7 @@ const parity = (byte: number): boolean => {
 
 /** SF, ZF and PF of a byte, with the carries given; OF is undefined and cleared. */
 function setFlags(cpu: Processor, result: number, carry: boolean, adjust: boolean): void {
-  const kept = cpu.rflags & ~(RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF);
+  const kept = cpu.rflags & ~ARITHMETIC_FLAGS;
   cpu.rflags =
     kept |
     (carry ? RFLAGS.CF : 0) |

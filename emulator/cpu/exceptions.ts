@@ -2,7 +2,9 @@ import type { FaultStep } from '../api';
 import { FLAGS, BOUNDARY, CONTROL, MSRS, PENDING } from '../state/layout';
 import { ACTIVITY, BLOCKING } from '../tables/boundary-state';
 import { RFLAGS } from '../tables/control-registers';
+import { DR6, DR7, PENDING_DEBUG } from '../tables/debug-bits';
 import { EVENT_TYPE } from '../tables/interruption-info';
+import { DEBUGCTL } from '../tables/msrs';
 import { GuestFault, PENDING_KIND, TransitionMade, VECTOR } from './faults';
 import { deliverThroughGate } from './gates';
 import type { Processor } from './processor';
@@ -64,11 +66,9 @@ export function combine(first: DeliveredEvent, second: DeliveredEvent): Combinat
   return was === 'page' ? 'double' : 'serial';
 }
 
-const DR6_BREAK_BITS = 0xe00fn;
-const DR6_BD = 0x2000n;
-const DEBUGCTL_BTF = 2n;
-/** BOUNDARY.pendingDebug: single step. */
-const PENDING_BS = 0x4000;
+const CAUSES = BigInt(DR6.BREAKPOINTS | DR6.BD | DR6.BS | DR6.BT);
+const BREAKPOINTS = BigInt(DR6.BREAKPOINTS);
+const DETECTION = BigInt(DR6.BD);
 /** BOUNDARY.pendingDebug: breakpoints 0 to 3. */
 const BREAKPOINTS_MET = 0xfn;
 
@@ -77,10 +77,10 @@ function recordFault(cpu: Processor, fault: Fault): void {
   if (fault.vector === VECTOR.PF) cpu.setField(CONTROL.cr2, fault.address);
   if (fault.vector === VECTOR.DB) {
     const dr6 = CONTROL.dr + 48;
-    cpu.setField(dr6, (cpu.field(dr6) & ~0xfn) | (fault.address & DR6_BREAK_BITS));
+    cpu.setField(dr6, (cpu.field(dr6) & ~BREAKPOINTS) | (fault.address & CAUSES));
     // DR7.GD is cleared so that the handler can reach the debug registers.
-    cpu.setField(CONTROL.dr + 56, cpu.field(CONTROL.dr + 56) & ~0x2000n);
-    cpu.setField(MSRS.debugctl, cpu.field(MSRS.debugctl) & ~DEBUGCTL_BTF);
+    cpu.setField(CONTROL.dr + 56, cpu.field(CONTROL.dr + 56) & ~BigInt(DR7.GD));
+    cpu.setField(MSRS.debugctl, cpu.field(MSRS.debugctl) & ~DEBUGCTL.BTF);
   }
 }
 
@@ -138,7 +138,7 @@ const isFault = ({ type, vector }: DeliveredEvent): boolean =>
 
 /** A single-step trap that waited for the end of MOV SS's shadow is lost with TF; data breakpoints go on waiting. */
 function forgetSingleStep(cpu: Processor): void {
-  cpu.setField32(BOUNDARY.pendingDebug, cpu.field32(BOUNDARY.pendingDebug) & ~PENDING_BS);
+  cpu.setField32(BOUNDARY.pendingDebug, cpu.field32(BOUNDARY.pendingDebug) & ~PENDING_DEBUG.BS);
 }
 
 const resumeFlag = (cpu: Processor): boolean => (cpu.field32(FLAGS.system) & RFLAGS.RF) !== 0;
@@ -215,7 +215,7 @@ export function deliverException(cpu: Processor, fault: Fault): Delivery {
   cpu.nmiUnblockedBy = undefined;
   recordFault(cpu, fault);
   // General detection is the one #DB that is a fault of an instruction to be executed again.
-  const resume = vector === VECTOR.DB && (address & DR6_BD) !== 0n ? true : undefined;
+  const resume = vector === VECTOR.DB && (address & DETECTION) !== 0n ? true : undefined;
   return deliver(cpu, exceptionEvent(vector, errorCode), cpu.rip, resume);
 }
 

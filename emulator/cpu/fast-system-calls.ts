@@ -1,6 +1,7 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { BOUNDARY, MSRS } from '../state/layout';
 import { EFER, RFLAGS } from '../tables/control-registers';
+import { PENDING_DEBUG } from '../tables/debug-bits';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { ACCESS_RIGHTS } from './descriptors';
 import { raise, VECTOR } from './faults';
@@ -9,8 +10,6 @@ import { type Processor, SEG } from './processor';
 import { R11, RCX, RDX, RSP } from './registers';
 
 const FLAT_CODE = { base: 0n, limit: 0xffff_ffff } as const;
-/** BOUNDARY.pendingDebug: single step. */
-const PENDING_BS = 0x4000n;
 
 /** Present, accessed, readable code; granular. */
 const CODE_ACCESS = 0x809b;
@@ -28,7 +27,7 @@ function loadFlat(cpu: Processor, cs: number, ss: number, cpl: number, long: boo
 function trapByNewFlags(cpu: Processor): void {
   cpu.trapSuppressed = true;
   if ((cpu.rflags & RFLAGS.TF) === 0) return;
-  cpu.setField(BOUNDARY.pendingDebug, cpu.field(BOUNDARY.pendingDebug) | PENDING_BS);
+  cpu.setField(BOUNDARY.pendingDebug, cpu.field(BOUNDARY.pendingDebug) | BigInt(PENDING_DEBUG.BS));
 }
 
 function syscall(cpu: Processor, insn: DecodedRecord): ColdResult {

@@ -1,15 +1,13 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { BOUNDARY, CONTROL, FLAGS } from '../state/layout';
 import { BLOCKING } from '../tables/boundary-state';
-import { CR4, RFLAGS } from '../tables/control-registers';
+import { ARITHMETIC_FLAGS, CR4, RFLAGS } from '../tables/control-registers';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { raise, VECTOR } from './faults';
 import { hasVirtualInterrupts, ioPrivilege, isVirtual8086 } from './modes';
 import type { Processor } from './processor';
 import { RSP } from './registers';
 import { currentStack, setStackPointer, StackReader, StackWriter } from './stack';
-
-const ARITHMETIC = RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF;
 
 /** Which interrupt flag CLI and STI mean; #GP(0) where none. SDM "CLI", table of the decision. */
 function interruptFlag(cpu: Processor): 'IF' | 'VIF' {
@@ -42,7 +40,7 @@ function sti(cpu: Processor): ColdResult {
 
 /** Bits POPF and IRET may change at a privilege level. */
 export function changeableFlags(cpu: Processor, size: 2 | 4 | 8): number {
-  let mask: number = ARITHMETIC | RFLAGS.TF | RFLAGS.DF | RFLAGS.NT;
+  let mask: number = ARITHMETIC_FLAGS | RFLAGS.TF | RFLAGS.DF | RFLAGS.NT;
   if (size !== 2) mask |= RFLAGS.AC | RFLAGS.ID;
   if (cpu.cpl <= ioPrivilege(cpu)) mask |= RFLAGS.IF;
   if (cpu.cpl === 0) mask |= RFLAGS.IOPL;
@@ -62,7 +60,7 @@ export function mergeVirtualFlags(cpu: Processor, value: number, size: 2 | 4 | 8
   if (size !== 2 || !hasVirtualInterrupts(cpu)) raise(VECTOR.GP, 0);
   checkVirtualFlags(cpu, value);
   const virtual = value & RFLAGS.IF ? RFLAGS.VIF : 0;
-  mergeFlags(cpu, (value & ~RFLAGS.VIF) | virtual, ARITHMETIC | RFLAGS.TF | RFLAGS.DF | RFLAGS.NT | RFLAGS.VIF);
+  mergeFlags(cpu, (value & ~RFLAGS.VIF) | virtual, ARITHMETIC_FLAGS | RFLAGS.TF | RFLAGS.DF | RFLAGS.NT | RFLAGS.VIF);
 }
 
 /** The part of `mergeVirtualFlags` that may fault once the flags are known. */

@@ -3,6 +3,7 @@ import type { InterruptSource, PhysicalBus, PortDevice } from '../devices/bus';
 import type { DecodedRecord } from '../decode/decoded-record';
 import { CONTROL, FLAGS, GPR, RIP, SCRATCH, SEGMENT, SEGMENTS, SEGMENT_SIZE, MACHINE, PSEUDO } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
+import { ARITHMETIC_FLAGS } from '../tables/control-registers';
 import type { CpuModel } from '../tables/cpu-models';
 import { isCanonical, linearBitsOf } from '../mmu/canonical';
 import type { Mmu } from '../mmu/mmu';
@@ -15,9 +16,6 @@ import { readArithmeticFlags, writeArithmeticFlags } from '../semantics/flags';
 
 /** Index of a segment register in SEGMENT_ORDER. */
 export const SEG = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5, LDTR: 6, TR: 7 } as const;
-
-/** The six arithmetic flags in RFLAGS: CF, PF, AF, ZF, SF, OF. */
-const ARITHMETIC = 0x8d5;
 
 /**
  * The active processor as cold code sees it: typed access to its window, and the units it is connected to. What it does is
@@ -111,7 +109,7 @@ export class Processor {
     return (this.memory.u32[FLAGS.system >> 2] | readArithmeticFlags(this.memory)) >>> 0;
   }
   set rflags(value: number) {
-    this.memory.u32[FLAGS.system >> 2] = (value & ~ARITHMETIC) | 2;
+    this.memory.u32[FLAGS.system >> 2] = (value & ~ARITHMETIC_FLAGS) | 2;
     writeArithmeticFlags(this.memory, value);
   }
 

@@ -1,11 +1,9 @@
 import type { DecodedRecord } from '../decode/decoded-record';
 import { nextRandom } from '../state/random';
-import { RFLAGS } from '../tables/control-registers';
+import { ARITHMETIC_FLAGS, RFLAGS } from '../tables/control-registers';
 import { COLD, type ColdInstruction } from './cold';
 import { writeRegister } from './operands';
 import type { Processor } from './processor';
-
-const ARITHMETIC = RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF;
 
 /** RDRAND and RDSEED: both draw from the machine's seeded sequence, and never run dry. */
 const draw =
@@ -13,7 +11,7 @@ const draw =
   (cpu: Processor, insn: DecodedRecord) => {
     cpu.vmx.plain(name, insn);
     writeRegister(cpu, insn.d, insn.size, BigInt.asUintN(insn.size * 8, nextRandom(cpu.memory)));
-    cpu.rflags = (cpu.rflags & ~ARITHMETIC) | RFLAGS.CF;
+    cpu.rflags = (cpu.rflags & ~ARITHMETIC_FLAGS) | RFLAGS.CF;
     return COLD.NEXT;
   };
 

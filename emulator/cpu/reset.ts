@@ -15,6 +15,7 @@ import {
 } from '../state/layout';
 import { initializeX87, MXCSR_INITIAL } from '../x87/save-image';
 import { ACTIVITY } from '../tables/boundary-state';
+import { DR6, DR7 } from '../tables/debug-bits';
 import { APIC_BASE, msrsOf } from '../tables/msrs';
 import { processorSignature } from '../tables/cpuid';
 import { resetPerformanceMonitoring } from './pmu';
@@ -50,8 +51,8 @@ export function resetProcessor(cpu: Processor, kind: 'power-up' | 'init' = 'powe
   cpu.setField(CONTROL.cr4, 0n);
   cpu.setField(CONTROL.efer, 0n);
   for (let i = 0; i < 6; i++) cpu.setField(CONTROL.dr + i * 8, 0n);
-  cpu.setField(CONTROL.dr + 48, 0xffff_0ff0n);
-  cpu.setField(CONTROL.dr + 56, 0x400n);
+  cpu.setField(CONTROL.dr + 48, BigInt(DR6.INITIAL));
+  cpu.setField(CONTROL.dr + 56, BigInt(DR7.INITIAL));
   for (let i = 0; i < 4; i++) cpu.setField(CONTROL.pdpte + i * 8, 0n);
   if (kind === 'power-up') {
     cpu.setField(CONTROL.xcr0, 1n);

@@ -1,6 +1,7 @@
 import { BOUNDARY, CONTROL, DESCRIPTOR_TABLES } from '../state/layout';
 import { highWord, lowWord } from '../state/words';
 import { CR0, RFLAGS } from '../tables/control-registers';
+import { DR7, PENDING_DEBUG } from '../tables/debug-bits';
 import {
   ACCESS_RIGHTS,
   accessed,
@@ -42,10 +43,6 @@ export interface TaskSwitch {
 }
 
 const BUSY = 2;
-/** DR7: L0 to L3 and LE. */
-const LOCAL_BREAKPOINTS = 0x155n;
-/** BOUNDARY.pendingDebug, where DR6 has BT. */
-const PENDING_BT = 0x8000;
 const DEFINED_FLAGS = 0x3f_7fd5;
 
 /** The descriptor of the task to switch to; what is wrong with it raises the faults of the switch's source. */
@@ -97,10 +94,10 @@ export function switchTask(cpu: Processor, change: TaskSwitch): void {
   // From here on what goes wrong is the new task's.
   loadSegment(cpu, SEG.TR, selector, { ...descriptor, access });
   cpu.setField(CONTROL.cr0, cpu.cr0 | BigInt(CR0.TS));
-  cpu.setField(CONTROL.dr + 56, cpu.field(CONTROL.dr + 56) & ~LOCAL_BREAKPOINTS);
+  cpu.setField(CONTROL.dr + 56, cpu.field(CONTROL.dr + 56) & ~BigInt(DR7.LOCAL_ENABLES));
   loadState(cpu, state, nests, ext);
   if (change.errorCode !== undefined) pushErrorCode(cpu, change.errorCode, layoutOf(access), ext);
-  if (state.trap) cpu.setField(BOUNDARY.pendingDebug, cpu.field(BOUNDARY.pendingDebug) | BigInt(PENDING_BT));
+  if (state.trap) cpu.setField(BOUNDARY.pendingDebug, cpu.field(BOUNDARY.pendingDebug) | BigInt(PENDING_DEBUG.BT));
   cpu.trapSuppressed = true;
 }
 

@@ -2,7 +2,7 @@ import type { DecodedRecord } from '../decode/decoded-record';
 import { BOUNDARY, FLAGS, GPR, MACHINE, MSRS, VMX, WAIT } from '../state/layout';
 import { windowShift } from '../state/windows';
 import { ACTIVITY, VMX_MODE } from '../tables/boundary-state';
-import { CR4, RFLAGS } from '../tables/control-registers';
+import { ARITHMETIC_FLAGS, CR4, RFLAGS } from '../tables/control-registers';
 import { MISC_ENABLE } from '../tables/msrs';
 import { COLD, type ColdInstruction, type ColdResult } from './cold';
 import { raise, VECTOR } from './faults';
@@ -27,7 +27,6 @@ const INTERRUPT_BREAK = 1;
 const REPORTS_LIMIT = 2;
 /** TPAUSE waits for no line. */
 const ANY_LINE = 4;
-const ARITHMETIC = RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF;
 
 /** No line is monitored. */
 export function endMonitoring(cpu: Processor): void {
@@ -119,7 +118,7 @@ const userWait =
     // "Maximum time" in bits 31:2, in units of TSC; 0: no limit.
     const maximum = cpu.field(MSRS.umwaitControl) & 0xffff_fffcn;
     const limit = maximum === 0n ? NEVER : now + maximum;
-    cpu.rflags &= ~ARITHMETIC;
+    cpu.rflags &= ~ARITHMETIC_FLAGS;
     if (end > now && (!monitors || isArmed(cpu))) {
       const until = earlier(earlier(end, limit), monitors ? doze(cpu, now) : NEVER);
       wait(

@@ -1,5 +1,6 @@
 import { CONTROL } from '../state/layout';
 import type { MachineMemory } from '../state/memory';
+import { DR7 } from '../tables/debug-bits';
 
 /**
  * Told of data accesses near armed data breakpoints. Who sets `MemoryAccess.watch` and calls `contextChanged` after each change of DR0 to
@@ -15,9 +16,7 @@ export interface LinearWatch {
   accessed(linear: bigint, size: number, write: boolean): void;
 }
 
-const DR7 = CONTROL.dr + 7 * 8;
-/** L0 to G3. */
-const ENABLES = 0xff;
+const DR7_FIELD = CONTROL.dr + 7 * 8;
 /** Bit 0 of a breakpoint's R/W field: writes (01) or reads and writes (11). */
 const DATA = 0x1_0000;
 
@@ -31,8 +30,8 @@ export class WatchedPages {
 
   /** Whether any data breakpoint is armed now. */
   get armed(): boolean {
-    const dr7 = this.memory.u32[DR7 >> 2];
-    return (dr7 & ENABLES) !== 0 && [0, 1, 2, 3].some((n) => this.isArmed(dr7, n));
+    const dr7 = this.memory.u32[DR7_FIELD >> 2];
+    return (dr7 & DR7.ENABLES) !== 0 && [0, 1, 2, 3].some((n) => this.isArmed(dr7, n));
   }
 
   private isArmed(dr7: number, n: number): boolean {
@@ -42,7 +41,7 @@ export class WatchedPages {
   /** Takes the pages from the debug registers; true where they are others than the last time. */
   update(): boolean {
     const { u32 } = this.memory;
-    const dr7 = u32[DR7 >> 2];
+    const dr7 = u32[DR7_FIELD >> 2];
     let count = 0;
     let changed = false;
     for (let n = 0; n < 4; n++) {

@@ -63,6 +63,9 @@ export const RFLAGS = {
   ID: 0x20_0000,
 } as const;
 
+/** The arithmetic flags. */
+export const ARITHMETIC_FLAGS = RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF;
+
 /** Bits of CR0 that are there; the others read as 0 and ignore writes. */
 export const CR0_DEFINED = 0xe005_003fn;
 /** Each bit of CR4 with the CPUID feature that brings it; without one, every processor has it. */

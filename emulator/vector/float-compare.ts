@@ -1,7 +1,7 @@
 import { COLD, type ColdInstruction } from '../cpu/cold';
 import { compare, RELATION, type Relation } from '../float/compare';
 import { unpack } from '../float/unpack';
-import { RFLAGS } from '../tables/control-registers';
+import { ARITHMETIC_FLAGS, RFLAGS } from '../tables/control-registers';
 import { computeElements, countOf, FORMATS, SOURCE, writeElements, writeLowest } from './float-elements';
 import { element, encodingOf, firstSourceOf } from './registers';
 
@@ -37,8 +37,6 @@ const comparison =
     return COLD.NEXT;
   };
 
-const ARITHMETIC = RFLAGS.CF | RFLAGS.PF | RFLAGS.AF | RFLAGS.ZF | RFLAGS.SF | RFLAGS.OF;
-
 const flagsOf = (relation: Relation): number => {
   if (relation === RELATION.UNORDERED) return RFLAGS.ZF | RFLAGS.PF | RFLAGS.CF;
   if (relation === RELATION.EQUAL) return RFLAGS.ZF;
@@ -54,7 +52,7 @@ const ordered =
       const b = unpack(format, element(cpu, SOURCE, size, 0), env);
       return compare(env, a, b, signalling);
     });
-    cpu.rflags = (cpu.rflags & ~ARITHMETIC) | flagsOf(relation);
+    cpu.rflags = (cpu.rflags & ~ARITHMETIC_FLAGS) | flagsOf(relation);
     return COLD.NEXT;
   };
 

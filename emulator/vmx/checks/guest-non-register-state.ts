@@ -1,4 +1,5 @@
 import { BLOCKING as BLOCKED_BY } from '../../tables/boundary-state';
+import { PENDING_DEBUG } from '../../tables/debug-bits';
 import { FIELD } from '../../tables/vmcs-fields';
 import { ACTIVITY_STATES } from '../../tables/vmx-capabilities';
 import { bitNames } from '../../tables/vmx/register-bits';
@@ -176,12 +177,11 @@ const INTERRUPTIBILITY_ROWS: readonly CheckRow[] = [
 
 /** Bits 31:17, 15, 13 and 11:4 (BLD included: bus-lock #DB is not supported). */
 const PENDING_RESERVED = 0xfffe_aff0;
-const BS = 0x4000;
 
 function singleStep(v: VmcsReader): boolean {
   if (!blocking(v, STI | MOV_SS) && v.u32(ACTIVITY) !== 1) return true;
   const stepping = (v.u32(GUEST_RFLAGS) & 0x100) !== 0 && (v.u32(GUEST_IA32_DEBUGCTL) & 2) === 0;
-  return ((v.u32(PENDING) & BS) !== 0) === stepping;
+  return ((v.u32(PENDING) & PENDING_DEBUG.BS) !== 0) === stepping;
 }
 
 const PENDING_ROWS: readonly CheckRow[] = [
@@ -201,8 +201,9 @@ const PENDING_ROWS: readonly CheckRow[] = [
     rule:
       'With blocking by STI or MOV SS, or in the HLT state, BS (bit 14) of the pending debug exceptions is 1 exactly if ' +
       'RFLAGS.TF is 1 and IA32_DEBUGCTL.BTF is 0.',
-    required: (v) => `BS = ${(v.u32(PENDING) & BS) === 0 ? 1 : 0}`,
-    actual: (v) => `GUEST_PENDING_DBG_EXCEPTIONS = ${hexOf(v, PENDING)}: BS = ${(v.u32(PENDING) & BS) === 0 ? 0 : 1}`,
+    required: (v) => `BS = ${(v.u32(PENDING) & PENDING_DEBUG.BS) === 0 ? 1 : 0}`,
+    actual: (v) =>
+      `GUEST_PENDING_DBG_EXCEPTIONS = ${hexOf(v, PENDING)}: BS = ${(v.u32(PENDING) & PENDING_DEBUG.BS) === 0 ? 0 : 1}`,
     remedy: 'Set BS when the guest single-steps into such a state, clear it otherwise.',
   },
   {
