@@ -96,6 +96,8 @@ const pushed = new Uint32Array(2 * MOST);
 export class StackWriter {
   private readonly at: StackPosition;
   private count = 0;
+  /** Where `commit` writes, if `probe` has found that it can be done together. */
+  private host = 0;
 
   constructor(
     private readonly cpu: Processor,
@@ -142,6 +144,11 @@ export class StackWriter {
   probe(user: boolean): void {
     const { cpu, size, at, count } = this;
     let page = -1;
+    const length = size * count;
+    if ((at.linearLow & 0xfff) + length <= 4096 && at.isContiguous(length)) {
+      this.host = cpu.mmu.storePage(at.linearLow, at.high, length, length - size, user);
+      if (this.host !== 0) return;
+    }
     this.rewind();
     for (let i = 0; i < count; i++) {
       at.move(-size);
@@ -161,11 +168,7 @@ export class StackWriter {
 
   /** Writes the low bytes of what was pushed, at the current privilege level. */
   commit(size: Size = this.size): void {
-    const { cpu, at, count } = this;
-    const length = this.size * count;
-    const last = at.linearLow;
-    const together = (last & 0xfff) + length <= 4096 && at.isContiguous(length);
-    const host = together ? cpu.mmu.storePage(last, at.high, length) : 0;
+    const { cpu, at, count, host } = this;
     if (host !== 0) {
       for (let i = 0; i < count; i++) this.write(host + (count - 1 - i) * this.size, i, size);
       return;

@@ -312,15 +312,15 @@ export class MemoryAccess implements Mmu {
     this.fillLoad(high, physical);
     return RAM_BASE + physical;
   }
-  storePage(low: number, high: number, size: number): number {
+  storePage(low: number, high: number, size: number, first: number, user: boolean): number {
     if (this.watching || this.alignment) return 0;
     const { cpu } = this;
-    const kind = this.userKind | KIND.WRITE;
-    if (this.prepareWords(low, high, size, false, kind) < size) return 0;
-    const physical = this.translate(this.low, this.high, kind);
+    const mode = user ? KIND.USER : 0;
+    if (this.prepareWords(low, high, size, false, mode | KIND.WRITE) < size) return 0;
+    const physical = this.translate(this.low + first, this.high, mode | KIND.WRITE) - first;
     if (!isRamPage(cpu, physical)) return 0;
     this.memory.beforeWrite(physical, size);
-    this.fillStore(high, physical);
+    if (mode === this.userKind) this.fillStore(high, physical);
     return RAM_BASE + physical;
   }
   private value(host: number, size: Size): bigint {

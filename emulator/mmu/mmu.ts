@@ -35,8 +35,11 @@ export interface Mmu {
    * device, an armed data breakpoint, alignment checks).
    */
   loadPage(low: number, high: number, size: number): number;
-  /** Host address of RAM to write `size` bytes to, now; 0 where each access has to be made by itself. */
-  storePage(low: number, high: number, size: number): number;
+  /**
+   * Host address of RAM to write `size` bytes to before anything is executed; 0 where each access has to be made by itself. A page fault is
+   * of the byte `first` of them.
+   */
+  storePage(low: number, high: number, size: number, first: number, user: boolean): number;
 
   /** Segment-checked linear address of an offset; raises #GP or #SS. `segment` is an index in SEGMENT_ORDER. */
   linear(segment: number, offset: bigint, size: number, write: boolean, addressSize: 2 | 4 | 8): bigint;
