@@ -97,10 +97,10 @@ export function writeCr3(cpu: Processor, written: bigint): void {
 const RELOADING = BigInt(CR4.PAE | CR4.PGE | CR4.PSE | CR4.SMEP);
 
 /** Whether a change of CR4 invalidates translations: SDM "Operations that Invalidate TLBs and Paging-Structure Caches". */
-function flushes(old: bigint, value: bigint): boolean {
+function flushes(old: number, value: number): boolean {
   const changed = old ^ value;
-  if ((changed & BigInt(CR4.PGE | CR4.PSE | CR4.PAE | CR4.LA57)) !== 0n) return true;
-  return (changed & value & BigInt(CR4.SMEP)) !== 0n || (changed & old & PCIDE) !== 0n;
+  if ((changed & (CR4.PGE | CR4.PSE | CR4.PAE | CR4.LA57)) !== 0) return true;
+  return (changed & ((value & CR4.SMEP) | (old & CR4.PCIDE))) !== 0;
 }
 
 /** MOV to CR4. */
@@ -117,6 +117,6 @@ export function writeCr4(cpu: Processor, written: bigint): void {
   const pae = usesPaePaging({ cr0: cpu.cr0, cr4: value, efer: cpu.efer });
   if (pae && (changed & RELOADING) !== 0n) reloadPdptes(cpu, cpu.cr3);
   cpu.setField(CONTROL.cr4, value);
-  if (flushes(old, value)) cpu.mmu.flush(true);
+  if (flushes(Number(old), Number(value))) cpu.mmu.flush(true);
   cpu.mmu.contextChanged();
 }

@@ -159,7 +159,7 @@ export class PageWalker {
         continue;
       }
       // Below the address only bit 12 (PAT) of a large page may be set.
-      const within = 2 ** shift - 1;
+      const within = (1 << shift) - 1;
       if (large && (lowWord & within & ~0x1fff) !== 0) this.fault(low, high, kind, PF.PRESENT | PF.RESERVED);
       const base = ((lowWord & ~within & ~0xfff) >>> 0) + (highWord & physicalHigh) * 2 ** 32;
       this.key = (highWord >>> KEY_SHIFT) & 0xf;
@@ -189,7 +189,7 @@ export class PageWalker {
         continue;
       }
       const shift = level === 0 ? 21 : 12;
-      const within = 2 ** shift - 1;
+      const within = (1 << shift) - 1;
       if (shift > 12 && (lowWord & within & ~0x1fff) !== 0) this.fault(low, 0, kind, PF.PRESENT | PF.RESERVED);
       const base = ((lowWord & ~within & ~0xfff) >>> 0) + (highWord & physicalHigh) * 2 ** 32;
       return this.leaf(level, low, 0, kind, base + (low & within), all, noExecute, shift);

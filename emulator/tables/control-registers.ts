@@ -95,12 +95,19 @@ const CR4_FEATURES: Readonly<Record<keyof typeof CR4, CpuFeature | undefined>> =
   LAM_SUP: 'lam',
 };
 
+/** Answers of `cr4Implemented` given before. */
+const cr4BitsOf = new WeakMap<ReadonlySet<CpuFeature>, bigint>();
+
 /** Bits of CR4 that a processor with these features has; setting another raises #GP(0). */
 export function cr4Implemented(features: ReadonlySet<CpuFeature>): bigint {
+  const known = cr4BitsOf.get(features);
+  if (known !== undefined) return known;
   let bits = 0;
   for (const name of Object.keys(CR4) as (keyof typeof CR4)[]) {
     const feature = CR4_FEATURES[name];
     if (feature === undefined || features.has(feature)) bits |= CR4[name];
   }
-  return BigInt(bits >>> 0);
+  const implemented = BigInt(bits >>> 0);
+  cr4BitsOf.set(features, implemented);
+  return implemented;
 }
