@@ -102,6 +102,15 @@ alarm:  mov     al, cl
         mov     dx, 0x602
         mov     ax, 0x400
         out     dx, ax
+        ; the local APIC: a task priority
+        mov     ecx, 0x1b
+        rdmsr
+        or      eax, 0x400
+        wrmsr
+        mov     ecx, 0x808
+        mov     eax, 0x50
+        xor     edx, edx
+        wrmsr
         mov     ebx, 0x12345678
         mov     dx, 0x604
         mov     ax, 0x2400
@@ -119,6 +128,14 @@ woken:  mov     dx, 0x600
         jnz     bad
         smsw    ax
         test    al, 1
+        jnz     bad
+        mov     ecx, 0x1b
+        rdmsr
+        or      eax, 0x400
+        wrmsr
+        mov     ecx, 0x808
+        rdmsr
+        test    eax, eax
         jnz     bad
         mov     al, 2
         out     0xf4, al
