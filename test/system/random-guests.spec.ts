@@ -19,6 +19,12 @@ test(`random guests cannot break the machine (from seed ${FIRST})`, async (t) =>
   t.diagnostic(
     `${report.guests} guests from seed ${FIRST}: ${begun} begun, ${entered} with VM entries, ${replayed} run again, ${retired} instructions`,
   );
+  t.diagnostic(
+    report.kinds
+      .map(([kind, count]) => `${kind}: ${count}`)
+      .sort()
+      .join(', '),
+  );
   assert.deepEqual(report.findings, []);
   assert.ok(begun > report.guests / 2, `${begun} of ${report.guests} guests got past their prologue`);
 });
