@@ -77,11 +77,9 @@ function writeComputed(cpu: Processor, computation: ComputedMsr['computation'], 
     case 'tsc':
       // A write moves the counter by moving its adjustment.
       cpu.setField(MSRS.tscAdjust, BigInt.asUintN(64, value - time));
-      cpu.timeStampMoved();
       return;
     case 'tsc-adjust':
       cpu.setField(MSRS.tscAdjust, value);
-      cpu.timeStampMoved();
       return;
     case 'fs-base':
     case 'gs-base':

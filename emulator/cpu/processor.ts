@@ -45,8 +45,6 @@ export class Processor {
   numericError: () => void = () => undefined;
   /** Tells the local APIC of a write to IA32_APIC_BASE. */
   apicBaseChanged: (old: bigint, value: bigint) => void = () => undefined;
-  /** Tells the local APIC that the time-stamp counter has been moved. */
-  timeStampMoved: () => void = () => undefined;
   /** Signals a performance counter's overflow to the local APIC. */
   performanceInterrupt: () => void = () => undefined;
   /** Instructions of the slice that is executing that the performance counters have counted. */

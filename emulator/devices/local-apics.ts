@@ -274,11 +274,7 @@ export class LocalApics {
   set tscDeadline(value: bigint) {
     this.advance(this.clock());
     this.active.timer.deadline = value;
-    this.timeStampMoved();
-  }
-
-  /** A deadline, or the time-stamp counter that it is compared with, has been set: one that has passed already fires now. */
-  timeStampMoved(): void {
+    // One that has passed already fires now.
     this.advance(this.clock());
     this.outputs.changed();
   }

@@ -18,7 +18,6 @@ export function connectApic(cpu: Processor, platform: Platform): void {
     platform.numericError();
   };
   cpu.apicBaseChanged = (old, value) => apics.modeChanged(old, value);
-  cpu.timeStampMoved = () => apics.timeStampMoved();
   cpu.performanceInterrupt = () => apics.active.performanceInterrupt();
   cpu.msrHooks.push(
     {
