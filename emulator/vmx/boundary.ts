@@ -39,7 +39,7 @@ export function boundaryExit(vmx: VmxContext, pending: PendingEvents): boolean {
   if (pending.nmi && nmiOpen && vmcs.on('pin.NMI_EXITING')) {
     consume(vmx, LATCHED.NMI);
     vmExit(vmx, EXIT_REASON.EXCEPTION_OR_NMI, {
-      interruption: interruptionInformation(NMI_VECTOR, EVENT_TYPE.NMI, false),
+      interruption: interruptionInformation(cpu, NMI_VECTOR, EVENT_TYPE.NMI),
     });
     return true;
   }
@@ -50,7 +50,7 @@ export function boundaryExit(vmx: VmxContext, pending: PendingEvents): boolean {
   }
   if (!pending.interrupt || !vmcs.on('pin.EXTERNAL_INTERRUPT_EXITING')) return false;
   const interruption = vmcs.on('exit.ACKNOWLEDGE_INTERRUPT_ON_EXIT')
-    ? interruptionInformation(cpu.interrupts.acknowledge(cpu.number), EVENT_TYPE.EXTERNAL_INTERRUPT, false)
+    ? interruptionInformation(cpu, cpu.interrupts.acknowledge(cpu.number), EVENT_TYPE.EXTERNAL_INTERRUPT)
     : 0;
   vmExit(vmx, EXIT_REASON.EXTERNAL_INTERRUPT, { interruption });
   return true;

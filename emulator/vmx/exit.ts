@@ -3,6 +3,7 @@ import { loadPdptes, pdpteTable, usesPaePaging } from '../cpu/pdptes';
 import type { Processor } from '../cpu/processor';
 import { BOUNDARY, CONTROL, VMX } from '../state/layout';
 import { ACTIVITY, BLOCKING } from '../tables/boundary-state';
+import { CR0 } from '../tables/control-registers';
 import { EVENT_TYPE } from '../tables/interruption-info';
 import { EXIT_REASON } from '../tables/exit-reasons';
 import { VMCS_LAYOUT } from '../tables/vmcs-fields';
@@ -44,9 +45,10 @@ export const VMX_ABORTED = 2;
 
 const IA32E_MODE_GUEST = controlMask('entry.IA32E_MODE_GUEST');
 
-/** Interruption information of an event, valid. */
-export function interruptionInformation(vector: number, type: number, hasErrorCode: boolean): number {
-  return (VALID | vector | (type << 8) | (hasErrorCode ? ERROR_CODE_VALID : 0)) >>> 0;
+/** Interruption information of an event, valid. In real-address mode no event has an error code. */
+export function interruptionInformation(cpu: Processor, vector: number, type: number, errorCode?: number): number {
+  const delivers = errorCode !== undefined && (cpu.field32(CONTROL.cr0) & CR0.PE) !== 0;
+  return (VALID | vector | (type << 8) | (delivers ? ERROR_CODE_VALID : 0)) >>> 0;
 }
 
 /**
@@ -81,7 +83,7 @@ function writeInformation({ cpu, vmcs }: VmxContext, reason: number, info: ExitI
     return;
   }
   const { vector, type, errorCode } = vectoring;
-  vmcs.set32(AT.IDT_VECTORING_INFO, interruptionInformation(vector, type, errorCode !== undefined));
+  vmcs.set32(AT.IDT_VECTORING_INFO, interruptionInformation(cpu, vector, type, errorCode));
   vmcs.set32(AT.IDT_VECTORING_ERROR_CODE, errorCode ?? 0);
 }
 

@@ -202,7 +202,7 @@ export class VmxIntercepts implements Intercepts {
     vmExit(this.context, EXIT_REASON.EXCEPTION_OR_NMI, {
       qualification: vector === VECTOR.PF || vector === VECTOR.DB ? address : 0n,
       instructionLength: software ? insnLength : undefined,
-      interruption: interruptionInformation(vector, type, errorCode !== undefined),
+      interruption: interruptionInformation(cpu, vector, type, errorCode),
       interruptionErrorCode: errorCode,
       // An event that led to a double fault is not reported with it.
       vectoring: vector === VECTOR.DF ? undefined : cpu.delivering,
