@@ -189,6 +189,8 @@ export class Runner {
     if (due !== undefined && due <= this.time) parts.platform.advance(this.time);
     if (parts.turns.several) parts.turns.settle();
     if (!needsBoundary(cpu)) return 'proceed';
+    // A delivery meets the data breakpoints of this processor, not of the one that ran before it.
+    this.syncDebugRegisters();
     if (boundary(cpu) !== undefined) return 'happened';
     return cpu.field32(BOUNDARY.activity) === ACTIVITY.ACTIVE ? 'proceed' : this.idle();
   }
@@ -202,6 +204,7 @@ export class Runner {
     }
     for (let tries = 1; tries < cpu.processors && turns.pass(); tries++) {
       if (!needsBoundary(cpu)) return 'proceed';
+      this.syncDebugRegisters();
       if (boundary(cpu) !== undefined) return 'happened';
       if (cpu.field32(BOUNDARY.activity) === ACTIVITY.ACTIVE) return 'proceed';
     }

@@ -28,3 +28,7 @@ test(`random guests cannot break the machine (from seed ${FIRST})`, async (t) =>
   assert.deepEqual(report.findings, []);
   assert.ok(begun > report.guests / 2, `${begun} of ${report.guests} guests got past their prologue`);
 });
+
+test('an interrupt is delivered past the data breakpoints of the processor that ran before (seed 40000774)', async () => {
+  assert.deepEqual((await fuzz({ first: 40_000_774, guests: 1, seconds: 0 })).findings, []);
+});
