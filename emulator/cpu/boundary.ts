@@ -5,6 +5,7 @@ import { PENDING_DEBUG } from '../tables/debug-bits';
 import { DEBUGCTL } from '../tables/msrs';
 import { deliverException, deliverInterrupt, deliverNmi, type Delivery } from './exceptions';
 import { VECTOR } from './faults';
+import { isVirtualInterruptDue } from './modes';
 import type { Processor } from './processor';
 import { resetProcessor } from './reset';
 import { endWaitIfDue } from './waits';
@@ -12,6 +13,9 @@ import { endWaitIfDue } from './waits';
 /** What makes #DB pending: a task's T flag, single step, an enabled breakpoint. Bits 3:0 alone do not. */
 const PENDING_CAUSES = PENDING_DEBUG.BT | PENDING_DEBUG.BS | PENDING_DEBUG.ENABLED_BREAKPOINT;
 const BTF = Number(DEBUGCTL.BTF);
+
+/** RFLAGS of an interrupt that waits for a VIF that is there. */
+const VIRTUAL_INTERRUPT = RFLAGS.VIF | RFLAGS.VIP;
 
 /** Whether `boundary` might do anything but let the next instruction run. */
 export function needsBoundary(cpu: Processor): boolean {
@@ -22,6 +26,7 @@ export function needsBoundary(cpu: Processor): boolean {
   const flags = memory.u32[FLAGS.system >> 2];
   if (flags & RFLAGS.TF) return true;
   // In the guest an interrupt may make an exit whatever IF is.
+  if ((flags & VIRTUAL_INTERRUPT) === VIRTUAL_INTERRUPT) return true;
   const { inGuest } = cpu.vmx;
   if (inGuest && cpu.vmx.opensWindow) return true;
   return (inGuest || (flags & RFLAGS.IF) !== 0) && cpu.interrupts.interruptPending(cpu.number);
@@ -141,6 +146,9 @@ export function boundary(cpu: Processor): Delivery | undefined {
   }
   const enabled = (cpu.field32(FLAGS.system) & RFLAGS.IF) !== 0 && (blocking & BLOCKING.SHADOW) === 0;
   if (interrupt && enabled) return deliverInterrupt(cpu, cpu.interrupts.acknowledge(cpu.number));
+  if (takesTraps && isVirtualInterruptDue(cpu)) {
+    return deliverException(cpu, { vector: VECTOR.GP, errorCode: 0, address: 0n });
+  }
   return undefined;
 }
 

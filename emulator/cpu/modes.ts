@@ -23,6 +23,17 @@ export const ioPrivilege = (cpu: Processor): number => (cpu.field32(FLAGS.system
 export const hasVirtualInterrupts = (cpu: Processor): boolean => (cpu.field32(CONTROL.cr4) & CR4.VME) !== 0;
 
 /**
+ * Whether an interrupt waits for VIF that is there: VIF and VIP with IF virtualized, in virtual-8086 mode or by CR4.PVI. No instruction begins so
+ * (SDM "Class 2 - Maskable Hardware Interrupt Handling in Virtual-8086 Mode Using the Virtual Interrupt Mechanism").
+ */
+export function isVirtualInterruptDue(cpu: Processor): boolean {
+  const both = RFLAGS.VIF | RFLAGS.VIP;
+  if ((cpu.field32(FLAGS.system) & both) !== both || cpu.cpl !== 3 || ioPrivilege(cpu) === 3) return false;
+  const control = isVirtual8086(cpu) ? CR4.VME : CR4.PVI;
+  return isProtected(cpu) || isVirtual8086(cpu) ? (cpu.field32(CONTROL.cr4) & control) !== 0 : false;
+}
+
+/**
  * Loads a segment register as real mode and virtual-8086 mode do. Real mode changes nothing but selector and base: limit and rights
  * stay what protected mode left ("big real" mode).
  */

@@ -100,11 +100,6 @@ export const DEVIATIONS: readonly Deviation[] = [
       'SDM "Priority Among Concurrent Events": the single-step trap comes before the next instruction is looked at; Bochs reports its breakpoint too.',
   },
   {
-    guest: 'virtual',
-    test: 'vme cli vip',
-    reason: 'SDM "CLI": VIP does not matter to it; Bochs raises #GP(0) as for STI.',
-  },
-  {
     guest: 'tasks',
     test: 'ldt data',
     reason:
@@ -152,7 +147,7 @@ export const QEMU_DEVIATIONS: readonly QemuDeviations[] = [
   { guest: 'virtual', tests: ['int1 iopl 0'], reason: 'QEMU raises #UD for INT1 here.' },
   {
     guest: 'virtual',
-    tests: ['vme cli', 'vme sti', 'vme cli vip', 'vme pushf vif', 'vme pushf no vif'],
+    tests: ['vme cli', 'vme sti', 'vme pushf vif', 'vme pushf no vif'],
     reason: 'QEMU has no virtual interrupt flag.',
   },
   {
