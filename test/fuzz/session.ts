@@ -175,7 +175,7 @@ export function runTo(machine: Machine, end: bigint, piece: () => number): Stop[
     const { kind } = length === 0 ? machine.step() : machine.run(length);
     if (kind !== 'limit' && kind !== 'breakpoint' && kind !== 'transition') return kind;
     stuck = machine.time === before ? stuck + 1 : 0;
-    if (stuck > STANDSTILL * 20 || (stuck > STANDSTILL && length > 1)) return 'livelock';
+    if (stuck > STANDSTILL * 20 || (stuck > STANDSTILL && length > 0)) return 'livelock';
   }
   return 'limit';
 }
