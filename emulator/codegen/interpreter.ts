@@ -56,7 +56,7 @@ export interface InterpreterHost {
 }
 
 /** Iterations of REP instructions in one run before it yields, so that no guest can hold the machine. */
-const REPEATS_PER_RUN = 1 << 16;
+const REPEATS_PER_RUN = 1 << 14;
 
 /** What a warm handler returns besides an EXIT: the next record is due; so is a look at the boundary; the instruction did not retire. */
 const WARM = { NEXT: 0, BORROW: -1, FAULT: -2 } as const;
