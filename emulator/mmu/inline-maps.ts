@@ -116,6 +116,7 @@ export class InlineMaps {
 
   private clear(number: number): void {
     const bank = this.banks[number];
+    if (bank.count === 0) return;
     for (const map of MAPS) {
       const start = map + number * INLINE_BANK_SIZE;
       if (bank.count > MAX_TOUCHED) {
