@@ -40,8 +40,11 @@ const power = unary(({ env }, a) => {
   if (denormalTraps(env, a)) return 0n;
   if (a.kind === KIND.ZERO) return zero(EXTENDED, a.negative);
   if (exceedsOne(a)) return unchanged(env, a);
-  // 2 - 1 and 1/2 - 1.
-  if (a.exponent === 0) return a.negative ? MINUS_ONE - (1n << 64n) : ONE;
+  // 2 - 1 and 1/2 - 1: exact, which the processor does not see.
+  if (a.exponent === 0) {
+    env.raise(FLOAT_FLAG.PE);
+    return a.negative ? MINUS_ONE - (1n << 64n) : ONE;
+  }
   return power2MinusOne(env, a);
 });
 
