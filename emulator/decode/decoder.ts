@@ -12,7 +12,7 @@ import {
 } from './compiled-row';
 import type { Decoded, DecodeMode, DecodeResult } from './decoded';
 import { InstructionBytes, MAX_LENGTH, NO_OPCODE, REX, TOO_FEW } from './instruction-bytes';
-import { Lookup, SLOT } from './lookup';
+import { lookupOf, SLOT } from './lookup';
 import { gpr, type Mutable, OperandBytes, ymm } from './operand-bytes';
 import { addressSizeLog, operandSizeLog } from './operand-size';
 import { PREFIX } from './record';
@@ -55,7 +55,7 @@ const extra = (kind: ExtraRegister, number: number): number =>
 
 /** Turns bytes into decoded instructions by the instruction table. */
 export class Decoder {
-  private readonly lookup: Lookup;
+  private readonly lookup: ReturnType<typeof lookupOf>;
   private readonly out: Mutable<Decoded> = {
     row: UNDEFINED_ROW,
     length: 0,
@@ -83,7 +83,7 @@ export class Decoder {
 
   /** @param has whether the processor has a CPUID feature; the instructions of those it lacks are undefined */
   constructor(has: (feature: CpuFeature) => boolean = () => true) {
-    this.lookup = new Lookup(has);
+    this.lookup = lookupOf(has);
   }
 
   /**

@@ -125,7 +125,7 @@ const patternsOf = (compiled: CompiledRow): readonly Pattern[] => {
 };
 
 /** Finds the row of an opcode in constant time. */
-export class Lookup {
+class Lookup {
   /** Offset in `rows` of each opcode of each map, or NOTHING. */
   private readonly start = new Int32Array(VEX.end).fill(NOTHING);
   private readonly modrm = new Uint8Array(VEX.end);
@@ -181,4 +181,16 @@ export class Lookup {
     const operand = modrm >= 0xc0 ? modrm & 7 : MEMORY;
     return this.rows[start + (((modrm >> 3) & 7) * 9 + operand) * PLAIN + variant];
   }
+}
+
+/** Features that rows of the table ask for. */
+const FEATURES: readonly CpuFeature[] = [...new Set(COMPILED_ROWS.flatMap(({ row: { feature } }) => feature ?? []))];
+const lookups = new Map<string, Lookup>();
+
+/** The look-up of a processor with these features; those of equal processors are the same. */
+export function lookupOf(has: (feature: CpuFeature) => boolean): Lookup {
+  const key = FEATURES.filter(has).join(' ');
+  let lookup = lookups.get(key);
+  if (lookup === undefined) lookups.set(key, (lookup = new Lookup(has)));
+  return lookup;
 }
