@@ -23,6 +23,7 @@ export interface Failure {
 
 const VECTOR_GP = 13;
 const VECTOR_PF = 14;
+const VECTOR_SS = 12;
 
 const POINTERS: readonly string[] = ['fip', 'fdp', 'fop'];
 
@@ -59,7 +60,7 @@ function comparable(outcome: Outcome, host: Outcome, { undefinedFlags, rows }: G
  * of the faults comes first is not architectural.
  */
 const isOrderFree = (host: Outcome, machine: Outcome, { rows }: GeneratedCase): boolean =>
-  rows.at(-1)?.mnemonic === 'CALL' && host.vector === VECTOR_PF && machine.vector === VECTOR_GP;
+  rows.at(-1)?.mnemonic === 'CALL' && [VECTOR_PF, VECTOR_SS].includes(host.vector) && machine.vector === VECTOR_GP;
 
 /** Which byte of a masked store's operand CR2 names, and whether MASKMOVQ has left x87 mode by then, is the processor's own. */
 const storesByMask = ({ rows }: GeneratedCase): boolean =>
