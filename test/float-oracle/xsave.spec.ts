@@ -163,9 +163,12 @@ if (IS_INTEL_HOST)
     const outcomes = runOnHost(cases);
     const fixture = machine();
     const found = cases.flatMap((one, i) => {
-      const host = outcomes[i];
       const here = runHere(fixture, one);
-      if (host.refused === here.refused && host.area === here.area && host.state === here.state) return [];
+      const isSame = ({ refused, area, state }: (typeof outcomes)[number]): boolean =>
+        refused === here.refused && area === here.area && state === here.state;
+      // An operating system that switched tasks in the middle has changed what the host has in use: the case is run again.
+      const host = isSame(outcomes[i]) ? outcomes[i] : runOnHost([one])[0];
+      if (isSame(host)) return [];
       const what = host.refused === here.refused ? '' : `refused by host ${host.refused} here ${here.refused}`;
       return `${KEYS[one.operation]} ${one.mask.toString(16)} ${what} area ${differences(host.area, here.area)} state ${differences(host.state, here.state)} header ${Buffer.from(one.area.subarray(512, 576)).toString('hex')}`;
     });
